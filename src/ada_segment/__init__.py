@@ -1,0 +1,1 @@
+"""Automated multi-loss adaptation for panoptic segmentation."""

@@ -1,0 +1,1 @@
+"""Learning dynamics to a distribution over weights, and how rewards move it."""

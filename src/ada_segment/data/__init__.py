@@ -1,0 +1,1 @@
+"""Panoptic pictures: COCO panoptic format, generated scenes, splits, checks."""

@@ -1,0 +1,1 @@
+"""Panoptic segmentation: models with named raw losses, merging, panoptic quality."""

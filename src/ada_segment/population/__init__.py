@@ -1,0 +1,1 @@
+"""A population of members in training under one controller."""

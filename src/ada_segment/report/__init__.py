@@ -1,0 +1,1 @@
+"""From the journal of a run to displays, tables and pictures."""

@@ -1,0 +1,1 @@
+"""Training of panoptic models, as members of a population or alone."""

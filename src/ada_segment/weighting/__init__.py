@@ -1,0 +1,1 @@
+"""Named losses to one total: the ways to weight them."""
