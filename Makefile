@@ -18,6 +18,8 @@ export OMP_NUM_THREADS ?= 1
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || \
+	    { echo "there is no $(PYTHON); install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1);" \
 	           "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

@@ -1,0 +1,26 @@
+"""What all tests share: fixed seeds, one thread, property tests that repeat."""
+
+import os
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, so that a red build means a changed program; `HYPOTHESIS_PROFILE=explore pytest` looks
+# for new ones. No deadline: other work on the machine would decide what passes.
+settings.register_profile("repeat", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
+# Tests run side by side, one process a core.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> None:
+    """A test that draws random numbers draws the same ones alone and in the whole set, in any order."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  the legacy state is what libraries draw from
+    torch.manual_seed(0)
