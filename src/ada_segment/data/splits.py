@@ -1,0 +1,96 @@
+"""Train, reward and test pictures of one source, kept apart."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ada_segment.data.overlap import check_disjoint
+from ada_segment.data.sample import PanopticDataset
+from ada_segment.data.scenes import Scenes
+from ada_segment.data.subset import Subset
+from ada_segment.errors import DataError
+from ada_segment.panoptic.categories import Categories
+
+SCENES = "scenes"
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """The three parts of a source.
+
+    Attributes:
+        train: what weights of the network are learned from.
+        reward: carved out of the training pictures; the only thing a search may look at.
+        test: looked at once, at the end.
+    """
+
+    train: PanopticDataset
+    reward: PanopticDataset
+    test: PanopticDataset
+
+    @property
+    def categories(self) -> Categories:
+        return self.train.categories
+
+
+def reward_size(pictures: int, *, fraction: float, minimum: int) -> int:
+    """How many of `pictures` form the reward split: the fraction, but at least the minimum and at most half.
+
+    The minimum is there because PQ of fewer pictures is mostly noise; the bound of a half because a network that
+    learns from less than half of a small set has little to be rewarded for.
+    """
+    return min(max(math.ceil(fraction * pictures), minimum), pictures // 2)
+
+
+def carve(
+    pictures: PanopticDataset, *, seed: int, fraction: float, minimum: int
+) -> tuple[PanopticDataset, PanopticDataset]:
+    """Part a dataset into (train, reward), by the seed alone; both in the order of the dataset.
+
+    Raises:
+        DataError: there are fewer than two pictures.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"the reward split's fraction lies between 0 and 1, not {fraction}")
+    if len(pictures) < 2:
+        raise DataError(f"the train split holds {len(pictures)} picture; a reward split needs at least 2")
+    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
+    size = reward_size(len(pictures), fraction=fraction, minimum=minimum)
+    return Subset(pictures, sorted(order[size:])), Subset(pictures, sorted(order[:size]))
+
+
+def open_splits(
+    source: str,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    reward_fraction: float = 0.2,
+    reward_minimum: int = 60,
+    scenes_train: int = 500,
+    scenes_test: int = 200,
+) -> Splits:
+    """Open train, reward and test of a source; what is wrong with its files is found here, before any training.
+
+    Args:
+        source: "scenes", or a folder in COCO panoptic format whose val split becomes the test split.
+        size: side of generated scenes in pixels (default 64). Photographs keep their size; see `transforms`.
+        seed: which pictures become the reward split, and which scenes are drawn.
+        reward_fraction, reward_minimum: see `reward_size`.
+        scenes_train, scenes_test: number of generated scenes; the reward split is carved out of the first.
+
+    Raises:
+        DataError: something is wrong with the files, or pictures are in two splits.
+    """
+    pictures: PanopticDataset
+    test: PanopticDataset
+    if source == SCENES:
+        side = 64 if size is None else size
+        pictures = Scenes(size=side, count=scenes_train, seed=seed, split="train")
+        test = Scenes(size=side, count=scenes_test, seed=seed, split="test")
+    else:
+        raise DataError(f"{source} cannot be read yet")
+    train, reward = carve(pictures, seed=seed, fraction=reward_fraction, minimum=reward_minimum)
+    check_disjoint(reward, test, names=("reward", "test"))
+    check_disjoint(train, test, names=("train", "test"))
+    return Splits(train=train, reward=reward, test=test)
