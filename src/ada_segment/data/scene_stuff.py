@@ -10,10 +10,10 @@ _SKY, _MOUNTAIN, _WATER, _GRASS, _SAND = range(len(STUFF))
 
 # Mean colours, RGB in [0, 1]. They overlap once the tint is added, so that texture and place have to tell.
 _COLOUR = np.array(
-    [[0.60, 0.68, 0.78], [0.48, 0.46, 0.47], [0.40, 0.52, 0.60], [0.42, 0.50, 0.34], [0.62, 0.56, 0.44]],
+    [[0.62, 0.70, 0.82], [0.48, 0.45, 0.46], [0.32, 0.48, 0.62], [0.38, 0.54, 0.28], [0.68, 0.58, 0.40]],
     dtype=np.float32,
 )
-_TINT = 0.09
+_TINT = 0.05
 
 
 def lay_out(random: np.random.Generator, size: int) -> NDArray[np.intp]:

@@ -1,0 +1,29 @@
+"""The protocol of panoptic models, and the models by name."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from ada_segment.panoptic.prediction import Prediction
+from ada_segment.panoptic.targets import Target
+
+
+class PanopticModel(Protocol):
+    """A network that gives named raw losses in training and candidates for merging in inference.
+
+    Every implementation is a `torch.nn.Module`. No weight is ever applied to a loss inside it.
+    """
+
+    loss_names: tuple[str, ...]
+    """Names of the losses, in a fixed order."""
+    default_weights: dict[str, float]
+    """The weights that the field uses for these losses."""
+
+    def forward(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
+        """Raw losses, 0-d, by name. `images`: uint8 [3, H, W], RGB, sizes may differ; `targets`: one each."""
+        ...
+
+    def predict(self, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
+        """Candidates for each picture, in the original size (height, width) that `sizes` gives."""
+        ...

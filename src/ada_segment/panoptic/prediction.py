@@ -1,0 +1,94 @@
+"""What a model says about a picture before instances and stuff are merged into one map."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ada_segment.panoptic.panoptic_map import PanopticMap
+
+MASK_THRESHOLD = 0.5
+"""Probability from which a pixel belongs to an instance (He et al. 2017, Mask R-CNN)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """One candidate instance: `mask` [h, w] bool lies with its upper left corner at pixel (`top`, `left`)."""
+
+    category_id: int
+    score: float
+    top: int
+    left: int
+    mask: NDArray[np.bool_]
+    area: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Candidates of one picture, in the size of the original picture.
+
+    Merging turns it into a PanopticMap; since merging is cheap, thresholds can be tuned on predictions made once.
+
+    Attributes:
+        instances: in falling order of their scores.
+        stuff: category id of the likeliest stuff class of each pixel, [H, W] int32; -1 where things are likelier.
+    """
+
+    instances: tuple[Instance, ...]
+    stuff: NDArray[np.int32]
+
+
+def paste_instances(
+    boxes: Tensor, scores: Tensor, category_ids: list[int], masks: Tensor, size: tuple[int, int]
+) -> tuple[Instance, ...]:
+    """Candidates from a mask head's output.
+
+    Args:
+        boxes: [N, 4] float, x1 y1 x2 y2 in pixels of the original picture.
+        scores: [N] float.
+        category_ids: N class ids of the annotation file.
+        masks: [N, m, m] float probabilities, spread over the box.
+        size: height and width of the original picture.
+
+    Returns:
+        In falling order of the scores; those without a pixel are left out.
+    """
+    height, width = size
+    corners = boxes.detach().cpu().double().numpy()
+    masks = masks.detach().float().cpu()
+    ranking = scores.detach().float().cpu().numpy()
+    instances = []
+    for i in np.argsort(-ranking, kind="stable").tolist():
+        x1, y1, x2, y2 = corners[i]
+        left, top = max(int(np.floor(x1)), 0), max(int(np.floor(y1)), 0)
+        right, bottom = min(int(np.ceil(x2)), width), min(int(np.ceil(y2)), height)
+        if right <= left or bottom <= top:
+            continue
+        # Sample the mask at the centres of the pixels that the box touches.
+        x = (torch.arange(left, right, dtype=torch.float32) + 0.5 - float(x1)) / max(float(x2 - x1), 1e-6) * 2 - 1
+        y = (torch.arange(top, bottom, dtype=torch.float32) + 0.5 - float(y1)) / max(float(y2 - y1), 1e-6) * 2 - 1
+        grid = torch.stack((x.expand(len(y), -1), y[:, None].expand(-1, len(x))), dim=-1)
+        pasted = F.grid_sample(masks[i][None, None], grid[None], align_corners=False, padding_mode="zeros")[0, 0]
+        mask = (pasted >= MASK_THRESHOLD).numpy()
+        if area := int(mask.sum()):
+            instances.append(Instance(category_ids[i], float(ranking[i]), top, left, mask, area))
+    return tuple(instances)
+
+
+def prediction_of_truth(truth: PanopticMap) -> Prediction:
+    """The prediction of a perfect model: merged, it gives `truth` again, but for crowds and void."""
+    instances = []
+    stuff = np.full(truth.ids.shape, -1, dtype=np.int32)
+    for segment in truth.segments:
+        where = truth.ids == segment.id
+        if not segment.isthing:
+            stuff[where] = segment.category_id
+        elif not segment.iscrowd:
+            rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+            top, left = int(rows[0]), int(columns[0])
+            mask = where[top : rows[-1] + 1, left : columns[-1] + 1]
+            instances.append(Instance(segment.category_id, 1.0, top, left, mask, int(mask.sum())))
+    return Prediction(tuple(instances), stuff)

@@ -1,0 +1,101 @@
+"""Batches of pictures and targets, the same for the same seed however many processes read them."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ada_segment.data.sample import PanopticDataset, Sample
+from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.targets import Target, make_target
+
+TrainBatch = tuple[list[Tensor], list[Target]]
+EvalBatch = tuple[list[Tensor], list[PanopticMap]]
+
+
+class _Augmented(Dataset[tuple[Tensor, Target]]):
+    """Pictures by (index, seed): all that is random about one look at a picture hangs on its seed."""
+
+    def __init__(self, dataset: PanopticDataset, transform: Callable[[Sample], Sample]) -> None:
+        self.dataset = dataset
+        self.transform = transform
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Target]:
+        index, seed = key
+        sample = self.dataset[index]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            sample = self.transform(sample)
+        return sample.image, make_target(sample.truth, self.dataset.categories)
+
+
+class _Resized(Dataset[tuple[Tensor, PanopticMap]]):
+    """Pictures in the network's size beside their truth in its own."""
+
+    def __init__(self, dataset: PanopticDataset, resize: Callable[[Sample], Sample]) -> None:
+        self.dataset = dataset
+        self.resize = resize
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, PanopticMap]:
+        sample = self.dataset[index]
+        return self.resize(sample).image, sample.truth
+
+
+class _EpochOrder:
+    """Batches of (index, seed) of one epoch; of each batch, the share of one rank."""
+
+    def __init__(self, length: int, *, batch_size: int, seed: int, rank: int, ranks: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(length, generator=generator).tolist()
+        seeds = torch.randint(2**62, (length,), generator=generator).tolist()
+        pairs = list(zip(order, seeds, strict=True))
+        # The last, incomplete batch is left out: its few pictures would weigh more than all others.
+        ends = range(batch_size, length + 1, batch_size) if length >= batch_size else [length]
+        self.batches = [pairs[max(end - batch_size, 0) : end][rank::ranks] for end in ends]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def steps_per_epoch(length: int, batch_size: int) -> int:
+    """Optimiser steps of one epoch of `length` pictures."""
+    return max(length // batch_size, 1)
+
+
+def training_batches(
+    dataset: PanopticDataset,
+    transform: Callable[[Sample], Sample],
+    *,
+    batch_size: int,
+    seed: int,
+    workers: int,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Iterable[TrainBatch]:
+    """One epoch in an order drawn from `seed`, every picture with a random stream of its own."""
+    order = _EpochOrder(len(dataset), batch_size=batch_size, seed=seed, rank=rank, ranks=ranks)
+    return DataLoader(
+        _Augmented(dataset, transform),
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=_columns,
+    )
+
+
+def evaluation_batches(
+    dataset: PanopticDataset, resize: Callable[[Sample], Sample], *, batch_size: int, workers: int
+) -> Iterable[EvalBatch]:
+    """All pictures in their order, resized, each with its truth in the original size."""
+    return DataLoader(_Resized(dataset, resize), batch_size=batch_size, num_workers=workers, collate_fn=_columns)
+
+
+def _columns(rows: list[tuple[Tensor, object]]) -> tuple[list[Tensor], list[object]]:
+    images, truths = zip(*rows, strict=True)
+    return list(images), list(truths)

@@ -1,0 +1,186 @@
+"""Panoptic training as a member of a population: one model, its optimiser, its pictures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ada_segment.data.sample import PanopticDataset
+from ada_segment.data.transforms import Resize, TrainTransform
+from ada_segment.errors import ConfigError
+from ada_segment.panoptic.registry import build_model
+from ada_segment.panoptic.settings import ModelSettings
+from ada_segment.training.evaluation import predict_all, reward_of
+from ada_segment.training.loading import steps_per_epoch, training_batches
+from ada_segment.training.optimisation import build_optimizer, learning_rate
+from ada_segment.training.settings import AugmentationSettings, TrainingSettings
+from ada_segment.weighting.fixed import FixedWeighting
+
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class PanopticMember:
+    """Trains one panoptic model, a round at a time, under weights given from outside. A `Member`.
+
+    Args:
+        model: what to build.
+        training: how to train it.
+        augmentation: what happens to its pictures.
+        train: pictures to learn from.
+        reward: pictures that `evaluate` scores; disjoint from `train` and from any test pictures.
+        rounds: rounds until the learning rate schedule ends.
+        seed: seeds the initial parameters.
+
+    Raises:
+        ConfigError: a setting is unknown or out of bounds.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelSettings,
+        training: TrainingSettings,
+        augmentation: AugmentationSettings,
+        train: PanopticDataset,
+        reward: PanopticDataset,
+        rounds: int,
+        seed: int,
+    ) -> None:
+        self.settings = training
+        self.train_set, self.reward_set = train, reward
+        self.transform = TrainTransform(
+            sizes=augmentation.train_sizes or augmentation.size,
+            max_size=augmentation.max_size,
+            flip=augmentation.flip,
+            scale=augmentation.scale,
+            crop=augmentation.crop,
+            colour=augmentation.colour,
+        )
+        self.resize = Resize(augmentation.size, augmentation.max_size)
+        steps = steps_per_epoch(len(train), training.batch_size)
+        self.total_steps = rounds * training.epochs_per_round * steps
+        learning_rate(0, self.total_steps, training)  # refuses an unknown schedule before any work
+        self.step = 0
+
+        self.fabric = build_fabric(training)
+        torch.manual_seed(seed)
+        network = build_model(model, train.categories)
+        self.loss_names, self.default_weights = network.loss_names, network.default_weights
+        self.model, self.optimizer = self.fabric.setup(network, build_optimizer(network, training))
+        self.model.mark_forward_method("predict")
+        self.ema: AveragedModel | None = None
+        if training.ema_decay is not None:
+            average = get_ema_multi_avg_fn(training.ema_decay)
+            self.ema = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+
+    @property
+    def network(self) -> nn.Module:
+        """The model itself, without what Fabric wraps around it."""
+        network: nn.Module = self.model.module
+        return network
+
+    def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
+        """One round: `epochs_per_round` epochs over the training pictures. Returns the mean raw losses."""
+        weighting = FixedWeighting(weights)
+        torch.manual_seed(seed)  # the heads draw their samples from the global generator
+        self.model.train()
+        summed = torch.zeros(len(self.loss_names), device=self.fabric.device)
+        steps = 0
+        for epoch in range(self.settings.epochs_per_round):
+            for images, targets in self._batches(seed + epoch):
+                losses: dict[str, Tensor] = self.model(images, targets)
+                self.optimizer.zero_grad()
+                self.fabric.backward(weighting.total(losses))
+                self._step()
+                summed += torch.stack([losses[name].detach() for name in self.loss_names])
+                steps += 1
+        means = self.fabric.all_reduce(summed / steps, reduce_op="mean")
+        assert isinstance(means, Tensor)
+        return dict(zip(self.loss_names, means.tolist(), strict=True))
+
+    def _batches(self, seed: int) -> Any:
+        for images, targets in training_batches(
+            self.train_set,
+            self.transform,
+            batch_size=self.settings.batch_size,
+            seed=seed,
+            workers=self.settings.workers,
+            rank=self.fabric.global_rank,
+            ranks=self.fabric.world_size,
+        ):
+            device = self.fabric.device
+            yield (
+                [image.to(device) for image in images],
+                [{name: value.to(device) for name, value in target.items()} for target in targets],
+            )
+
+    def _step(self) -> None:
+        rate = learning_rate(self.step, self.total_steps, self.settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if self.settings.clip_norm is not None:
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self.settings.clip_norm, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        self.step += 1
+        if self.ema is not None:
+            self.ema.update_parameters(self.network)
+
+    def evaluate(self) -> float:
+        """The reward on the reward split, in percent."""
+        predictions, truths = self.predict(self.reward_set)
+        return reward_of(self.settings.reward, predictions, truths, self.reward_set.categories)
+
+    def predict(self, dataset: PanopticDataset) -> Any:
+        """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one."""
+        return predict_all(
+            self.model if self.ema is None else self.ema.module,
+            dataset,
+            self.resize,
+            batch_size=self.settings.batch_size,
+            workers=self.settings.workers,
+            device=self.fabric.device,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Model, optimiser, steps done, moving average, loss scale."""
+        return {
+            "model": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state that `state_dict` gave."""
+        self.network.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        if self.ema is not None and state["ema"] is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+
+
+def build_fabric(settings: TrainingSettings) -> Fabric:
+    """Lightning Fabric for the device, the number of devices and the precision that `settings` name.
+
+    Raises:
+        ConfigError: the precision is unknown, or there is no such device here.
+    """
+    if settings.precision not in PRECISIONS:
+        raise ConfigError(f"precision {settings.precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]  # typed as a Literal
+        )
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"accelerator {settings.accelerator!r}, devices {settings.devices}: {error}") from None
+    fabric.launch()
+    return fabric
