@@ -1,1 +1,1 @@
-"""Learning dynamics to a distribution over weights, and how rewards move it."""
+"""From the losses of a training to the weights of its next round, and how rewards teach it."""

@@ -1,1 +1,1 @@
-"""A population of members in training under one controller."""
+"""A population of models in training under one controller."""

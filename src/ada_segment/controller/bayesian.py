@@ -1,0 +1,244 @@
+"""A Bayesian linear-quadratic model of the reward over log-weights and learning dynamics, from all rounds.
+
+The mathematics is in docs/controller.md.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ada_segment.controller.base import Controller
+from ada_segment.controller.dynamics import FEATURES, dynamics
+from ada_segment.controller.filter_bank import FilterBank
+from ada_segment.controller.space import BOUND, LogWeights, Vector
+from ada_segment.errors import LossError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BayesianSettings:
+    """What is believed of a reward before any was seen. Lists are grids; their entries are weighed by evidence.
+
+    Attributes:
+        kappa: curvature of the reward over the noise of one reward.
+        spread: standard deviation of an optimal log-weight.
+        walk: standard deviation that it moves in a round.
+        unequal: relative standard deviation of the curvature between losses.
+        steer: standard deviation of what one unit of a dynamics feature moves the optimum; 0: the state is not used.
+        use_state: whether the optimum may depend on the learning dynamics (point 8).
+        memory: how many rounds are learned from, the last ones; None: all (point 6).
+        bound: of |log-weight|.
+        fixed_scale: whether the mean of the log-weights is held at 0 (point 1).
+    """
+
+    kappa: tuple[float, ...] = (0.05, 0.15, 0.4, 1.0, 2.5, 6.0, 16.0)
+    spread: float = 0.5
+    walk: tuple[float, ...] = (0.0, 0.1, 0.25)
+    unequal: tuple[float, ...] = (0.0, 0.7)
+    steer: tuple[float, ...] = (0.0, 0.5)
+    use_state: bool = True
+    memory: int | None = None
+    bound: float = BOUND
+    fixed_scale: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round taught: the state before it [n, F], log-weights [K, n], rewards [K]."""
+
+    state: Vector
+    x: Vector
+    rewards: Vector
+
+
+class BayesianController(Controller):
+    """Where the reward is expected to be highest, given the state of the training.
+
+    Args:
+        space: the losses it answers for.
+        settings: beliefs.
+        origin: [n], the log-weights around which the optimum is believed to lie; 0, the defaults, when not given.
+    """
+
+    kind: ClassVar[str] = "bayesian"
+
+    def __init__(self, space: LogWeights, *, settings: BayesianSettings, origin: Vector | None = None) -> None:
+        self.losses = space.losses
+        self.settings = settings
+        self._learned = self._space = space
+        self._origin = np.zeros(space.size) if origin is None else origin
+        self._rounds: list[Round] = []
+        self._restart()
+
+    # -- learning ------------------------------------------------------------------------------------------------------
+
+    def learn(self, state: Vector, x: Vector, rewards: Vector) -> None:
+        """Learn from a round: state [n, F] before it, log-weights [K, n] tried, rewards [K]."""
+        self._rounds.append(Round(state, x, rewards))
+        memory = self.settings.memory
+        if memory is not None and len(self._rounds) > memory:
+            self._rounds = self._rounds[-memory:]
+            self._restart()
+        else:
+            self._absorb(self._rounds[-1])
+
+    def state(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> Vector:
+        """The dynamics [n, F] of a training, see `dynamics`; zeros when the state is not used."""
+        state = dynamics(history, self._space, round=round, rounds=rounds)
+        return state if self.settings.use_state else np.zeros_like(state)
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def predict(self, state: Vector, x: Vector) -> Vector:
+        """Expected rewards [K] of log-weights [K, n], up to a constant a round."""
+        slope, curvature = self._quadratic(state)
+        x = x - self._origin
+        predicted: Vector = x @ slope - (x * x) @ curvature
+        return predicted
+
+    def optimum(self, state: Vector) -> Vector:
+        """The log-weights [n] of the highest expected reward, within the bounds."""
+        if self._space.frozen:
+            return np.zeros(self._space.size)
+        slope, curvature = self._quadratic(state)
+        if not curvature.any():
+            return self._space.project(self._origin)
+        # Means over groups, since the coordinates of a group move together.
+        slope, curvature = self._space.group_means(slope), self._space.group_means(curvature)
+        counts = np.bincount(self._space.group_index)
+        # Maximise sum_g counts_g (slope_g z_g - curvature_g z_g^2) with sum_g counts_g z_g = 0.
+        shift = 0.0
+        if self._space.fixed_scale:
+            shift = float((counts * slope / curvature).sum() / (counts / curvature).sum())
+        z = (slope - shift) / (2 * curvature)
+        return self._space.project(self._origin + z[self._space.group_index])
+
+    def weights(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> dict[str, float]:
+        return self._space.to_weights(self.optimum(self.state(history, round=round, rounds=rounds)))
+
+    @property
+    def noise(self) -> float:
+        """Estimated standard deviation of a reward that its weights do not explain."""
+        return self._coefficients.noise
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def rebound(self, losses: Sequence[str], defaults: Mapping[str, float], groups: Mapping[str, str]) -> Self:
+        known = set(self._learned.group_names)
+        if unknown := sorted(name for name in losses if defaults[name] > 0 and groups[name] not in known):
+            raise LossError(
+                f"the controller has learned nothing about {', '.join(unknown)}: it knows the groups "
+                f"{', '.join(sorted(known))}; give these losses one of them in `groups`, or search anew"
+            )
+        controller = self.from_state(self.state_dict())
+        controller._space = LogWeights(
+            losses,
+            defaults=defaults,
+            groups=groups,
+            bound=self.settings.bound,
+            fixed_scale=self.settings.fixed_scale,
+        )
+        controller.losses = controller._space.losses
+        # The origin is known by group only, as is all that was learned.
+        origin = dict(zip(self._learned.group_names, self._learned.group_means(self._origin).tolist(), strict=True))
+        controller._origin = np.array([origin[groups[name]] for name in controller._space.names])
+        return controller
+
+    def about(self) -> dict[str, Any]:
+        space = self._space
+        return {
+            "losses": list(space.losses),
+            "defaults": dict(space.defaults),
+            "groups": dict(space.groups),
+            "settings": asdict(self.settings),
+            "features": list(FEATURES),
+            "rounds_learned": len(self._rounds),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "settings": asdict(self.settings),
+            "losses": list(self._learned.losses),
+            "defaults": dict(self._learned.defaults),
+            "groups": dict(self._learned.groups),
+            "origin": self._origin.tolist(),
+            "rounds": [
+                {"state": round.state.tolist(), "x": round.x.tolist(), "rewards": round.rewards.tolist()}
+                for round in self._rounds
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        settings = BayesianSettings(**state["settings"])
+        space = LogWeights(
+            state["losses"],
+            defaults=state["defaults"],
+            groups=state["groups"],
+            bound=settings.bound,
+            fixed_scale=settings.fixed_scale,
+        )
+        controller = cls(space, settings=settings, origin=np.array(state["origin"]))
+        for round in state["rounds"]:
+            x = np.array(round["x"]).reshape(-1, space.size)
+            table = np.array(round["state"]).reshape(space.size, len(FEATURES))
+            controller.learn(table, x, np.array(round["rewards"]))
+        return controller
+
+    # -- the model -----------------------------------------------------------------------------------------------------
+
+    def _restart(self) -> None:
+        settings, groups = self.settings, len(self._learned.group_names)
+        steer = settings.steer if settings.use_state else (0.0,)
+        grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer)))
+        kappa, walk, unequal, steer_sd = grid.T
+        ones = np.ones(len(grid))
+        # Of each block of coefficients: how many, what multiplies their features, prior variance, variance of the walk.
+        sizes = (groups, len(FEATURES) - 1, groups * len(FEATURES), groups)
+        scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa)
+        priors = (settings.spread**2 * ones, steer_sd**2, (steer_sd / 2) ** 2, unequal**2)
+        walks = (walk**2, 0 * ones, 0 * ones, 0 * ones)
+        scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
+        self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
+        for round in self._rounds:
+            self._absorb(round, average=False)
+        self._coefficients = self._bank.coefficients()
+
+    def _absorb(self, round: Round, *, average: bool = True) -> None:
+        self._bank.advance()
+        x = round.x - self._origin
+        self._bank.update(self._features(round.state, x), -(x * x).sum(-1), round.rewards)
+        if average:
+            self._coefficients = self._bank.coefficients()
+
+    def _features(self, state: Vector, x: Vector) -> Vector:
+        """[K, d]: what multiplies b [groups], beta [F - 1], B [groups, F], and the curvature's part [groups]."""
+        index, count = self._learned.group_index, len(self._learned.group_names)
+        member = np.zeros((len(index), count))
+        member[np.arange(len(index)), index] = 1.0
+        by_state = np.einsum("ki,if,ig->kgf", x, state, member)
+        return np.concatenate(
+            [x @ member, by_state.sum(1)[:, :-1], by_state.reshape(len(x), -1), -(x * x) @ member], axis=1
+        )
+
+    def _quadratic(self, state: Vector) -> tuple[Vector, Vector]:
+        """slope [n] and curvature [n] of the expected reward sum_i slope_i x_i - curvature_i x_i^2."""
+        groups, features = len(self._learned.group_names), len(FEATURES)
+        sizes = np.cumsum([groups, features - 1, groups * features])
+        level, common, own, curved = np.split(self._coefficients.mean, sizes)
+        own = own.reshape(groups, features)
+        index = np.array([self._learned.group_names.index(self._space.groups[name]) for name in self._space.names])
+        if not len(index):
+            return np.zeros(0), np.zeros(0)
+        slope = level[index] + state[:, :-1] @ common + (state * own[index]).sum(-1)
+        # A loss may look flat or even bent upwards by chance; the bound would then decide alone.
+        curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
+        return slope, curvature
+
+
+def exploration_scale(first: float, last: float, share: float) -> float:
+    """Geometric path from `first` at share 0 to `last` at share 1."""
+    return math.exp((1 - share) * math.log(first) + share * math.log(last))

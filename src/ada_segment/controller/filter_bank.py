@@ -1,0 +1,108 @@
+"""A bank of Kalman filters over the coefficients of a reward model, averaged by how well each predicts.
+
+The mathematics is in docs/controller.md. Each filter holds one set of hyper-parameters; the noise's scale sigma is
+integrated out, so that nothing depends on the unit of the rewards.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+SCALES = np.exp(np.linspace(-2.0, 2.0, 33))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coefficients:
+    """The reward model averaged over the bank, in units of the reward.
+
+    Attributes:
+        mean: [d], of the coefficients that the features multiply.
+        base: the number that the known part multiplies.
+        noise: standard deviation of a reward.
+        weights: posterior probability of each filter, [m].
+    """
+
+    mean: Array
+    base: float
+    noise: float
+    weights: Array
+
+
+class FilterBank:
+    """m filters for rewards r_k = a + sigma (kappa q_k + f_k . theta_t) + sigma e_k, with a free level `a` a round.
+
+    Args:
+        kappa: [m] strength of the known part, in units of the noise.
+        scale: [m, d] what each feature is multiplied by (absorbs kappa).
+        prior: [m, d] prior variance of theta; mean 0.
+        walk: [m, d] variance that theta gains from one round to the next.
+    """
+
+    def __init__(self, *, kappa: Array, scale: Array, prior: Array, walk: Array) -> None:
+        self.kappa, self.scale, self.walk = kappa, scale, walk
+        self.covariance = np.einsum("md,de->mde", prior, np.eye(prior.shape[1]))
+        # theta given sigma has mean by_reward / sigma + by_base.
+        self.by_reward = np.zeros_like(prior)
+        self.by_base = np.zeros_like(prior)
+        self.log_det = np.zeros(len(kappa))
+        self.rr, self.rb, self.bb = np.zeros(len(kappa)), np.zeros(len(kappa)), np.zeros(len(kappa))
+        self.count = 0
+
+    def advance(self) -> None:
+        """One round passes."""
+        index = np.arange(self.walk.shape[1])
+        self.covariance[:, index, index] += self.walk
+
+    def update(self, features: Array, known: Array, rewards: Array) -> None:
+        """Learn from one round: features [K, d], known part q [K], rewards [K]. Rewards that are level say nothing."""
+        if len(rewards) < 2 or np.ptp(rewards) == 0:
+            return
+        contrasts = _contrasts(len(rewards))
+        design = (contrasts @ features)[None] * self.scale[:, None, :]
+        gained = design @ self.covariance
+        spread = gained @ design.transpose(0, 2, 1) + np.eye(len(contrasts))
+        reward = contrasts @ rewards - np.einsum("mkd,md->mk", design, self.by_reward)
+        # theta' = theta + gain (r / sigma - kappa q - f . theta): the known part enters with a minus.
+        base = -(self.kappa[:, None] * (contrasts @ known)) - np.einsum("mkd,md->mk", design, self.by_base)
+        lower = np.linalg.cholesky(spread)
+        white = np.linalg.solve(lower, np.concatenate([gained, np.stack([reward, base], -1)], -1))
+        half, reward, base = white[..., :-2], white[..., -2], white[..., -1]
+        self.by_reward += np.einsum("mkd,mk->md", half, reward)
+        self.by_base += np.einsum("mkd,mk->md", half, base)
+        self.covariance -= half.transpose(0, 2, 1) @ half
+        self.log_det += 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1)
+        self.rr += (reward * reward).sum(-1)
+        self.rb += (reward * base).sum(-1)
+        self.bb += (base * base).sum(-1)
+        self.count += len(contrasts)
+
+    def coefficients(self) -> Coefficients:
+        """The model averaged over filters and sigma, by their posterior probability (log-uniform prior on sigma)."""
+        if self.count == 0:
+            weights = np.full(len(self.kappa), 1 / len(self.kappa))
+            return Coefficients(mean=np.zeros(self.scale.shape[1]), base=0.0, noise=0.0, weights=weights)
+        sigma = np.sqrt(self.rr / self.count)[:, None] * SCALES
+        log = -0.5 * (self.rr[:, None] / sigma**2 + 2 * self.rb[:, None] / sigma + self.bb[:, None])
+        log += -self.count * np.log(sigma) - 0.5 * self.log_det[:, None]
+        joint = np.exp(log - log.max())
+        joint /= joint.sum()
+        weights, mean_sigma = joint.sum(-1), (joint * sigma).sum(-1)
+        theta = weights[:, None] * self.by_reward + mean_sigma[:, None] * self.by_base
+        return Coefficients(
+            mean=(self.scale * theta).sum(0),
+            base=float((self.kappa * mean_sigma).sum()),
+            noise=float(mean_sigma.sum()),
+            weights=weights,
+        )
+
+
+def _contrasts(count: int) -> Array:
+    """[count - 1, count] orthonormal rows that sum to 0 (Helmert), which take the level of a round off."""
+    matrix = np.tril(np.ones((count, count)), -1)[1:]
+    index = np.arange(1, count)
+    matrix[np.arange(count - 1), index] = -index
+    scaled: Array = matrix / np.sqrt(index * (index + 1))[:, None]
+    return scaled

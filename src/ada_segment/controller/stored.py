@@ -1,0 +1,54 @@
+"""Controllers on disk: safetensors for the state, JSON beside it for people."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from ada_segment.controller.base import Controller
+from ada_segment.controller.bayesian import BayesianController
+from ada_segment.controller.policy_gradient import PolicyGradientController
+from ada_segment.errors import RunError
+from ada_segment.storage import load_state, read_about, save_state
+
+FILE_NAME = "controller.safetensors"
+KINDS: dict[str, type[Controller]] = {kind.kind: kind for kind in (BayesianController, PolicyGradientController)}
+FORMAT = 1
+
+
+def save_controller(path: str | Path, controller: Controller) -> None:
+    """Write `controller` to `path` (.safetensors) and what it is to the .json beside it."""
+    about = {
+        "what": "controller of loss weights",
+        "kind": controller.kind,
+        "format": FORMAT,
+        "version": version("ada-segment"),
+        **controller.about(),
+    }
+    save_state(Path(path), controller.state_dict(), about=about)
+
+
+def load_controller(path: str | Path) -> Controller:
+    """The controller that a run has stored.
+
+    Args:
+        path: the .safetensors file, or the run folder that holds it.
+
+    Raises:
+        RunError: there is none, it is damaged, or it was written by a later version.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / FILE_NAME
+    about = read_about(path)
+    if about.get("kind") not in KINDS:
+        raise RunError(f"{path} holds no controller; name a run of ada-segment search, or its {FILE_NAME}")
+    if about.get("format") != FORMAT:
+        raise RunError(
+            f"{path} has format {about.get('format')!r}, this version reads {FORMAT}; use the version "
+            f"{about.get('version')} of ada-segment that wrote it"
+        )
+    try:
+        return KINDS[about["kind"]].from_state(load_state(path))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged: {type(error).__name__}: {error}; use a controller from another run"
+        ) from None

@@ -1,0 +1,30 @@
+"""What a search tells while it runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """Told of each step of a search, in order. Records are the journal's own objects and must not be changed."""
+
+    def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
+        """The members of round `round` (from 0) of `rounds` start, each under its `weights`; twice for a repeat."""
+        ...
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
+        """Member `index` has ended its round; `record` is what the journal will say of it."""
+        ...
+
+    def round_finished(self, record: Mapping[str, Any]) -> None:
+        """The round is over and, where there is a run folder, safe on the disk; `record` is its journal line."""
+        ...
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None: ...
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None: ...
+
+    def round_finished(self, record: Mapping[str, Any]) -> None: ...

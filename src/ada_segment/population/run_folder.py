@@ -1,0 +1,203 @@
+"""The files of a search, in an order of writing that survives an interruption anywhere."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ada_segment.controller.base import Controller
+from ada_segment.controller.stored import FILE_NAME as CONTROLLER
+from ada_segment.controller.stored import save_controller
+from ada_segment.errors import RunError
+from ada_segment.population import journal, schedule
+from ada_segment.population.journal import Record
+from ada_segment.storage import load_state, read_about, save_state
+
+BEST = "best.safetensors"
+CHECKPOINTS = "checkpoints"
+KEPT = 2
+# The command line writes its resolved settings before the search starts.
+ALLOWED_BEFORE = {"config.yaml"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Best:
+    """The best state so far by observed reward among those that stood for a round, and where it came from."""
+
+    state: dict[str, Any]
+    round: int
+    reward: float
+    weights: dict[str, float]
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """All that a search needs to go on after a round.
+
+    Attributes:
+        journal: the records so far.
+        states: the state from which each member of the next round starts; often one object K times.
+        parents: index of the member of the last round that each comes from; None before the first round.
+        best: None before the first round.
+        strategy: the strategy's state.
+    """
+
+    journal: list[Record]
+    states: list[dict[str, Any]]
+    parents: list[int | None]
+    best: Best | None
+    strategy: dict[str, Any]
+
+
+class RunFolder:
+    """A folder for one search.
+
+    Args:
+        path: made when absent.
+        identity: what was asked of the search, as JSON; a search resumes only under the same.
+        resume: accept a folder that holds a search already.
+
+    Raises:
+        RunError: the folder is in use and `resume` is not set, or it holds another search; says which key differs.
+    """
+
+    def __init__(self, path: Path, *, identity: dict[str, Any], resume: bool) -> None:
+        self.path = path
+        self._identity = json.loads(json.dumps(identity, allow_nan=False))
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file; name a folder for the run")
+        if path.is_dir() and not resume:
+            if used := sorted(entry.name for entry in path.iterdir() if entry.name not in ALLOWED_BEFORE):
+                raise RunError(
+                    f"{path} exists already and holds {used[0]}; resume it, or name another folder for a new run"
+                )
+        elif resume:
+            self._check_identity()
+
+    def load(self) -> Progress | None:
+        """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.
+
+        Raises:
+            RunError: checkpoints are there but none can be read, or the journal is damaged.
+        """
+        failure: RunError | None = None
+        for path in reversed(self._checkpoints()):
+            try:
+                content = load_state(path)
+            except RunError as error:
+                failure = error
+                continue
+            records = journal.read_journal(self.path / journal.FILE_NAME)[: content["round"] + 1]
+            if len(records) <= content["round"]:
+                raise RunError(
+                    f"{self.path / journal.FILE_NAME} ends before round {content['round']} of {path.name}; the journal "
+                    "is damaged: restore it, or start a new run in another folder"
+                )
+            return self._unpacked(content, records)
+        if failure is not None:
+            raise failure
+        return None
+
+    def begin(self, progress: Progress | None, controller: Controller | None) -> None:
+        """Bring every file into step with `progress`, or remove what an interrupted first round has left."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        journal.write_journal(self.path / journal.FILE_NAME, progress.journal if progress else [])
+        for path in self._checkpoints():
+            if progress is None or _round_of(path) >= len(progress.journal):
+                _remove(path)
+        if progress is not None:
+            self._derive(progress, controller, best_changed=True)
+
+    def save(self, progress: Progress, controller: Controller | None) -> None:
+        """Store the round that `progress` ends with: journal line, checkpoint, then all that follows from them."""
+        record = progress.journal[-1]
+        journal.append_record(self.path / journal.FILE_NAME, record)
+        save_state(
+            self.path / CHECKPOINTS / f"round-{record['round']:05d}.safetensors",
+            self._packed(progress),
+            about=self._identity,
+        )
+        assert progress.best is not None
+        self._derive(progress, controller, best_changed=progress.best.round == record["round"])
+        for path in self._checkpoints()[:-KEPT]:
+            _remove(path)
+
+    def _derive(self, progress: Progress, controller: Controller | None, *, best_changed: bool) -> None:
+        if progress.best is not None and best_changed:
+            best = progress.best
+            about = {
+                "what": "state of the best member",
+                "round": best.round,
+                "reward": best.reward,
+                "weights": best.weights,
+                "losses": list(best.weights),
+            }
+            save_state(self.path / BEST, best.state, about=about)
+        schedule.save_schedule(self.path / schedule.FILE_NAME, journal.schedule_of(progress.journal))
+        if controller is not None:
+            save_controller(self.path / CONTROLLER, controller)
+
+    def _packed(self, progress: Progress) -> dict[str, Any]:
+        """States that are one object are stored once."""
+        unique: list[dict[str, Any]] = []
+        assert progress.best is not None
+        places = [_place(unique, state) for state in [*progress.states, progress.best.state]]
+        return {
+            "round": progress.journal[-1]["round"],
+            "states": unique,
+            "places": places[:-1],
+            "parents": progress.parents,
+            "best": {
+                "place": places[-1],
+                "round": progress.best.round,
+                "reward": progress.best.reward,
+                "weights": progress.best.weights,
+            },
+            "strategy": progress.strategy,
+        }
+
+    @staticmethod
+    def _unpacked(content: dict[str, Any], records: list[Record]) -> Progress:
+        states, best = content["states"], content["best"]
+        return Progress(
+            journal=records,
+            states=[states[place] for place in content["places"]],
+            parents=content["parents"],
+            best=Best(state=states[best["place"]], round=best["round"], reward=best["reward"], weights=best["weights"]),
+            strategy=content["strategy"],
+        )
+
+    def _check_identity(self) -> None:
+        for path in reversed(self._checkpoints()):
+            try:
+                stored = read_about(path)
+            except RunError:
+                continue
+            for key in sorted(self._identity.keys() | stored.keys()):
+                if stored.get(key) != self._identity.get(key):
+                    raise RunError(
+                        f"{self.path} holds a search with {key} = {json.dumps(stored.get(key))}, asked for is "
+                        f"{json.dumps(self._identity.get(key))}; resume with the same, or name another folder"
+                    )
+            return
+
+    def _checkpoints(self) -> list[Path]:
+        return sorted((self.path / CHECKPOINTS).glob("round-*.safetensors"), key=_round_of)
+
+
+def _place(unique: list[dict[str, Any]], state: dict[str, Any]) -> int:
+    for place, known in enumerate(unique):
+        if known is state:
+            return place
+    unique.append(state)
+    return len(unique) - 1
+
+
+def _round_of(checkpoint: Path) -> int:
+    digits = checkpoint.stem.removeprefix("round-")
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _remove(checkpoint: Path) -> None:
+    checkpoint.unlink(missing_ok=True)
+    checkpoint.with_suffix(".json").unlink(missing_ok=True)

@@ -1,0 +1,318 @@
+"""The search: rounds of a small population, each member under weights of its own, rewarded by how good it becomes."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ada_segment.controller.base import Controller
+from ada_segment.errors import ConfigError, SearchError
+from ada_segment.population.executors import EXECUTORS
+from ada_segment.population.executors.base import Executor, Job, Outcome
+from ada_segment.population.journal import Record, schedule_of
+from ada_segment.population.member import Member
+from ada_segment.population.observer import Observer, Silent
+from ada_segment.population.run_folder import Best, Progress, RunFolder
+from ada_segment.population.schedule import Schedule
+from ada_segment.population.seeds import derive_seed
+from ada_segment.population.strategies import make_strategy
+from ada_segment.population.strategies.base import Strategy, Task, Trial
+from ada_segment.weighting.base import check_names, check_weights
+
+# A round in which every member failed is repeated this often, each time with half the step in log-weights.
+REPEATS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """What a search has found.
+
+    Attributes:
+        best_reward: the highest observed reward among the members that stood for a round.
+        best_round: its round, from 0.
+        best_state: its state, on the CPU.
+        schedule: weights round by round under which the last standing member was trained; with a broadcast after each
+            round, those of the members broadcast.
+        controller: what was learned; None for strategies that learn nothing.
+        journal: one record a round, as in history.jsonl.
+    """
+
+    best_reward: float
+    best_round: int
+    best_state: dict[str, Any]
+    schedule: Schedule
+    controller: Controller | None
+    journal: list[Record]
+
+
+def search(
+    make_member: Callable[[int], Member],
+    *,
+    losses: Sequence[str],
+    rounds: int,
+    members: int,
+    strategy: str | Strategy = "ada-segment",
+    executor: str = "local",
+    defaults: Mapping[str, float] | None = None,
+    groups: Mapping[str, str] | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> SearchResult:
+    """Search the loss weights of a training, while it runs.
+
+    Each round, every member trains for one interval under weights that the strategy chose and is rewarded by its own
+    `evaluate`; the strategy learns, and says whose state the members of the next round start from. A member that
+    raises, or whose losses or reward are not finite, is left out of both and goes on from the best one.
+
+    Args:
+        make_member: makes a member for a seed; all members of the population start from its state.
+        losses: names of the losses that the member reports and takes weights for.
+        rounds: T, number of intervals.
+        members: K, size of the population.
+        strategy: a name, one of `population.strategies.STRATEGIES`, or an object such as `Replay` or `Transfer`.
+        executor: where members are trained, one of `population.executors.EXECUTORS`.
+        defaults: default weight by loss; 1 for those not given. A default of 0 keeps a loss off.
+        groups: group by loss: losses of one group share their weight relative to the default. Untied when not given.
+        seed: of everything random.
+        out: run folder; nothing is written when None.
+        resume: go on where the run folder's last checkpoint is; a folder that is absent or empty starts anew.
+        observer: is told of every step.
+        settings: of the strategy, when that is a name.
+
+    Raises:
+        ConfigError, LossError: an argument is not usable; raised before any member is made.
+        RunError: the run folder is in use, or what it holds is not this search.
+        LossError: the member reports losses under other names than `losses`.
+        SearchError: all members of a round failed, and again when it was repeated with smaller steps. The run folder
+            keeps the rounds before, and can be resumed.
+    """
+    task = make_task(losses, rounds, members, defaults=defaults, groups=groups, seed=seed)
+    strategy = make_strategy(strategy, settings)
+    strategy.start(task)
+    if executor not in EXECUTORS:
+        raise ConfigError(f"unknown executor {executor!r}; known: {', '.join(EXECUTORS)}")
+    folder = RunFolder(Path(out), identity=_identity(task, strategy), resume=resume) if out is not None else None
+    progress = folder.load() if folder is not None and resume else None
+    if progress is not None:
+        strategy.load_state_dict(progress.strategy)
+    if folder is not None:
+        folder.begin(progress, strategy.controller)
+
+    if progress is None or len(progress.journal) < rounds:
+        place = EXECUTORS[executor](make_member, seed=seed)
+        try:
+            if progress is None:
+                start = place.initial_state()
+                progress = Progress(
+                    journal=[], states=[start] * members, parents=[None] * members, best=None, strategy={}
+                )
+            for round in range(len(progress.journal), rounds):
+                _play(round, progress, task, strategy, place, observer or Silent(), folder)
+        finally:
+            place.close()
+
+    assert progress.best is not None
+    return SearchResult(
+        best_reward=progress.best.reward,
+        best_round=progress.best.round,
+        best_state=progress.best.state,
+        schedule=schedule_of(progress.journal),
+        controller=strategy.controller,
+        journal=progress.journal,
+    )
+
+
+def make_task(
+    losses: Sequence[str],
+    rounds: int,
+    members: int,
+    *,
+    defaults: Mapping[str, float] | None,
+    groups: Mapping[str, str] | None,
+    seed: int,
+) -> Task:
+    """The task of a search, checked. Raises ConfigError and LossError as `search` does."""
+    for name, value in (("rounds", rounds), ("members", members)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least 1")
+    if isinstance(losses, str) or not losses:
+        raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
+    if twice := sorted({name for name in losses if list(losses).count(name) > 1}):
+        raise ConfigError(f"losses name {', '.join(twice)} twice; give each loss once")
+    weights = check_weights({**dict.fromkeys(losses, 1.0), **(defaults or {})})
+    check_names(weights, losses, "defaults and losses")
+    if groups is not None:
+        check_names(groups, losses, "groups and losses")
+    return Task(
+        losses=tuple(losses),
+        defaults=weights,
+        groups={name: groups[name] if groups is not None else name for name in losses},
+        rounds=rounds,
+        members=members,
+        seed=seed,
+    )
+
+
+def _play(
+    round: int,
+    progress: Progress,
+    task: Task,
+    strategy: Strategy,
+    place: Executor,
+    observer: Observer,
+    folder: RunFolder | None,
+) -> None:
+    """One round: plan, train, judge, pass the states on, write down."""
+    started = time.perf_counter()
+    plan = strategy.plan(round)
+    weights = plan.weights
+    failed_attempts: list[list[Record]] = []
+    for attempt in range(REPEATS + 1):
+        if attempt:
+            weights = [_half_way(wanted, task.defaults, progress.journal) for wanted in weights]
+        observer.round_started(round, task.rounds, weights)
+        outcomes, members = _attempt(round, attempt, weights, progress, task, strategy, place, observer)
+        trials = [_trial(member, index) for index, member in enumerate(members) if member["status"] == "ok"]
+        if trials:
+            break
+        failed_attempts.append(members)
+    else:
+        raise SearchError(_all_failed(round, members, folder)) from outcomes[0].error
+
+    verdict = strategy.judge(round, trials)
+    states = {outcome.index: outcome.state for outcome in outcomes if outcome.state is not None}
+    record: Record = {"round": round, "best": verdict.best, "members": members}
+    if failed_attempts:
+        record["failed_attempts"] = failed_attempts
+    if plan.notes or verdict.notes:
+        record["controller"] = {**plan.notes, **verdict.notes}
+    record["seconds"] = time.perf_counter() - started
+    reward = float(members[verdict.best]["reward"])
+    if progress.best is None or reward > progress.best.reward:
+        progress.best = Best(
+            state=states[verdict.best], round=round, reward=reward, weights=dict(members[verdict.best]["weights"])
+        )
+    progress.journal.append(record)
+    progress.states = [states[parent] for parent in verdict.parents]
+    progress.parents = list(verdict.parents)
+    progress.strategy = strategy.state_dict()
+    if folder is not None:
+        folder.save(progress, strategy.controller)
+    observer.round_finished(record)
+
+
+def _attempt(
+    round: int,
+    attempt: int,
+    weights: list[dict[str, float]],
+    progress: Progress,
+    task: Task,
+    strategy: Strategy,
+    place: Executor,
+    observer: Observer,
+) -> tuple[list[Outcome], list[Record]]:
+    """Train all members once; the outcomes and what the journal says of them, by index."""
+    jobs = [
+        Job(
+            index=k,
+            round=round,
+            seed=_job_seed(task.seed, round, attempt, 0 if strategy.common_seed else k),
+            weights=weights[k],
+            state=progress.states[k],
+        )
+        for k in range(task.members)
+    ]
+    records: dict[int, Record] = {}
+
+    def finished(outcome: Outcome) -> None:
+        k = outcome.index
+        records[k] = _record(outcome, weights[k], progress.parents[k], task.losses)
+        observer.member_finished(round, k, records[k])
+
+    outcomes = place.run(jobs, finished)
+    return outcomes, [records[k] for k in range(task.members)]
+
+
+def _job_seed(seed: int, round: int, attempt: int, member: int) -> int:
+    """Member 0 has the round's common seed, so that arms of one member see what the members of others see."""
+    keys: list[int | str] = [seed, "round", round]
+    if member:
+        keys += ["member", member]
+    if attempt:
+        keys += ["attempt", attempt]
+    return derive_seed(*keys)
+
+
+def _record(outcome: Outcome, weights: Mapping[str, float], parent: int | None, names: Sequence[str]) -> Record:
+    """A member's journal entry. Numbers that are not finite become null, since JSON has none."""
+    losses: dict[str, float | None] = dict.fromkeys(names)
+    reward: float | None = None
+    status = "ok"
+    if outcome.error is not None:
+        text = " ".join(str(outcome.error).split())
+        status = f"failed: {type(outcome.error).__name__}: {text}"[:500]
+    else:
+        reported = outcome.losses or {}
+        check_names(reported, names, "losses reported by the member and losses searched")
+        losses = {name: _finite(reported[name]) for name in names}
+        reward = _finite(outcome.reward)
+        bad = [f"{name} = {reported[name]}" for name in names if losses[name] is None]
+        if reward is None:
+            bad.append(f"reward = {outcome.reward}")
+        if bad:
+            status = f"failed: not finite: {', '.join(bad)}"
+            reward = None
+    return {
+        "weights": dict(weights),
+        "losses": losses,
+        "reward": reward,
+        "status": status,
+        "parent": parent,
+        "seconds": outcome.seconds,
+    }
+
+
+def _finite(value: Any) -> float | None:
+    """A finite float, from anything that is a number (a 0-d tensor, say), or None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _trial(member: Record, index: int) -> Trial:
+    return Trial(index=index, weights=member["weights"], losses=member["losses"], reward=member["reward"])
+
+
+def _half_way(wanted: Mapping[str, float], defaults: Mapping[str, float], journal: list[Record]) -> dict[str, float]:
+    """The geometric mean of the wanted weights and the last ones that went well (at first, the defaults)."""
+    last = journal[-1]["members"][journal[-1]["best"]]["weights"] if journal else defaults
+    return {name: math.sqrt(weight * last[name]) for name, weight in wanted.items()}
+
+
+def _all_failed(round: int, members: list[Record], folder: RunFolder | None) -> str:
+    causes = dict.fromkeys(member["status"].removeprefix("failed: ") for member in members)
+    kept = f"; {folder.path} keeps the rounds before and can be resumed" if folder is not None else ""
+    return (
+        f"all {len(members)} members of round {round} failed, also when it was repeated with smaller steps: "
+        f"{'; '.join(causes)}{kept}"
+    )
+
+
+def _identity(task: Task, strategy: Strategy) -> dict[str, Any]:
+    return {
+        "losses": list(task.losses),
+        "defaults": task.defaults,
+        "groups": task.groups,
+        "rounds": task.rounds,
+        "members": task.members,
+        "seed": task.seed,
+        "strategy": strategy.name,
+        "settings": strategy.settings(),
+    }

@@ -1,0 +1,29 @@
+"""Checks that the settings of several strategies share."""
+
+import math
+
+from ada_segment.errors import ConfigError
+
+
+def above_zero(settings: object, *names: str) -> None:
+    """Refuse settings that are not finite numbers above 0.
+
+    Raises:
+        ConfigError: names the setting and its value.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            raise ConfigError(f"{name} = {value!r} is not usable; it is a number above 0")
+
+
+def within(settings: object, low: float, high: float, *names: str) -> None:
+    """Refuse settings outside [low, high].
+
+    Raises:
+        ConfigError: names the setting, its value and its bounds.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ConfigError(f"{name} = {value!r} is not usable; it lies between {low:g} and {high:g}")

@@ -1,0 +1,96 @@
+"""Weights that are known beforehand: a recorded schedule, or a stored controller. One member is enough."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from ada_segment.controller.base import Controller
+from ada_segment.errors import LossError
+from ada_segment.population.schedule import check_schedule, load_schedule
+from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
+from ada_segment.population.strategies.constant import SelectOnly
+from ada_segment.weighting.base import check_names
+
+
+class Replay(SelectOnly):
+    """Replays a schedule; with several members, which then differ by their seed, the best observed is broadcast.
+
+    Args:
+        schedule: weights round by round, or fixed weights. The names must be those of the task.
+        stretch: a schedule of S entries over T rounds gives entry floor((t + 1/2) S / T) to round t, so that a longer
+            training passes through the same weights at the same share of its length; entry t when S = T. If not, round
+            t has entry t, and the last one once they are used up.
+    """
+
+    name = "replay"
+
+    def __init__(self, schedule: Sequence[Mapping[str, float]] | Mapping[str, float], *, stretch: bool = True) -> None:
+        entries = [schedule] if isinstance(schedule, Mapping) else schedule
+        self.schedule = check_schedule(entries, what="the schedule")
+        self.stretch = stretch
+        self._source = "the schedule"
+
+    @classmethod
+    def load(cls, path: str | Path, *, stretch: bool = True) -> Self:
+        """Replay a schedule.json, a run folder's, or a JSON object of fixed weights. Errors as `load_schedule`."""
+        replay = cls(load_schedule(path), stretch=stretch)
+        replay._source = str(path)
+        return replay
+
+    def start(self, task: Task) -> None:
+        super().start(task)
+        try:
+            check_names(self.schedule[0], task.losses, "its losses and the model's")
+        except LossError as error:
+            raise LossError(f"{self._source}: {error}") from None
+
+    def plan(self, round: int) -> Plan:
+        length = len(self.schedule)
+        index = (2 * round + 1) * length // (2 * self.task.rounds) if self.stretch else round
+        entry = self.schedule[min(index, length - 1)]
+        return Plan([{name: entry[name] for name in self.task.losses} for _ in range(self.task.members)])
+
+    def settings(self) -> dict[str, Any]:
+        return {"schedule": self.schedule, "stretch": self.stretch}
+
+
+class Transfer(SelectOnly):
+    """A stored controller, frozen, steers by the losses it sees; no noise. Several members differ by their seed.
+
+    Args:
+        controller: from `load_controller`. It is fitted to the task's losses when the search starts.
+    """
+
+    name = "transfer"
+
+    def __init__(self, controller: Controller) -> None:
+        self._given = controller
+        self._bound = controller
+        self._history: list[dict[str, float]] = []
+
+    def start(self, task: Task) -> None:
+        super().start(task)
+        self._bound = self._given.rebound(task.losses, task.defaults, task.groups)
+        self._history = []
+
+    def plan(self, round: int) -> Plan:
+        weights = self._bound.weights(self._history, round=round, rounds=self.task.rounds)
+        return Plan([dict(weights) for _ in range(self.task.members)])
+
+    def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
+        verdict = super().judge(round, trials)
+        self._history.append(dict(next(trial for trial in trials if trial.index == verdict.best).losses))
+        return verdict
+
+    @property
+    def controller(self) -> Controller:
+        return self._bound
+
+    def settings(self) -> dict[str, Any]:
+        return {"controller": self._given.about()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self._history}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._history = [dict(losses) for losses in state["history"]]
