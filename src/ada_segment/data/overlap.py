@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ada_segment.data.sample import PanopticDataset
+from ada_segment.data.subset import Subset
 from ada_segment.errors import DataError
 
 
@@ -31,10 +32,10 @@ def check_disjoint(first: PanopticDataset, second: PanopticDataset, *, names: tu
     Raises:
         DataError: names the first shared pictures and how many there are.
     """
-    if isinstance(first, HasFiles) != isinstance(second, HasFiles):
+    files = _file(first, 0) is not None
+    if files != (_file(second, 0) is not None):
         return  # photographs and generated scenes
-    keys: tuple[Callable[[PanopticDataset, int], Hashable], ...]
-    keys = (_size, _end, _whole) if isinstance(first, HasFiles) else (_pixels,)
+    keys: tuple[Callable[[PanopticDataset, int], Hashable], ...] = (_size, _end, _whole) if files else (_pixels,)
     ours: Iterable[int] = range(len(first))
     theirs: Iterable[int] = range(len(second))
     for key in keys:
@@ -43,7 +44,7 @@ def check_disjoint(first: PanopticDataset, second: PanopticDataset, *, names: tu
         common = set(our_keys.values()) & set(their_keys.values())
         ours = [index for index, value in our_keys.items() if value in common]
         theirs = [index for index, value in their_keys.items() if value in common]
-    shared = [_name(first, index) for index in ours]
+    shared = [str(_file(first, index) or first[index].name) for index in ours]
     if shared:
         raise DataError(
             f"{len(shared)} pictures are in the {names[0]} as well as in the {names[1]} split, by their content, "
@@ -51,13 +52,16 @@ def check_disjoint(first: PanopticDataset, second: PanopticDataset, *, names: tu
         )
 
 
+def _file(dataset: PanopticDataset, index: int) -> Path | None:
+    if isinstance(dataset, Subset):
+        return _file(dataset.dataset, dataset.indices[index])
+    return dataset.picture_path(index) if isinstance(dataset, HasFiles) else None
+
+
 def _path(dataset: PanopticDataset, index: int) -> Path:
-    assert isinstance(dataset, HasFiles)
-    return dataset.picture_path(index)
-
-
-def _name(dataset: PanopticDataset, index: int) -> str:
-    return str(_path(dataset, index)) if isinstance(dataset, HasFiles) else dataset[index].name
+    path = _file(dataset, index)
+    assert path is not None
+    return path
 
 
 def _size(dataset: PanopticDataset, index: int) -> Hashable:

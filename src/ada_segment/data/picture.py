@@ -1,0 +1,64 @@
+"""Pictures in, pictures out: JPEG, PNG and whatever else Pillow reads."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ada_segment.data.problems import FileError
+from ada_segment.storage import write_whole
+
+# What Pillow raises on files that are not what they seem.
+_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def read_picture(path: Path) -> Tensor:
+    """A picture as [3, H, W] uint8 RGB. It is not turned by what a camera noted, as annotations are not either.
+
+    Raises:
+        FileError: it is missing or unreadable.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+    except _BROKEN as error:
+        raise _unreadable(path, error) from None
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_picture_size(path: Path) -> tuple[int, int]:
+    """Height and width, from the header alone. Raises FileError like `read_picture`."""
+    try:
+        with Image.open(path) as image:
+            return image.height, image.width
+    except _BROKEN as error:
+        raise _unreadable(path, error) from None
+
+
+def verify_picture(path: Path) -> None:
+    """Read a picture to its end, at an eighth of its size where the format can. Raises like `read_picture`."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    except _BROKEN as error:
+        raise _unreadable(path, error) from None
+
+
+def write_picture(path: Path, image: Tensor) -> None:
+    """Write [3, H, W] uint8 RGB as a PNG; whole or not at all."""
+    picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+    write_whole(path, lambda temporary: picture.save(temporary, format="PNG"))
+
+
+def _unreadable(path: Path, error: Exception) -> FileError:
+    if isinstance(error, OSError) and error.errno is not None:
+        why = os.strerror(error.errno)
+    elif isinstance(error, UnidentifiedImageError):
+        why = "no picture format is recognised"
+    else:
+        why = str(error)
+    return FileError(path, f"cannot be read ({why})", "restore the file")

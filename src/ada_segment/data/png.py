@@ -1,0 +1,63 @@
+"""Segment ids as colours of a PNG: id = R + 256 G + 65536 B, as COCO panoptic has it."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision.io import decode_png, read_file
+
+from ada_segment.data.problems import FileError
+from ada_segment.storage import write_whole
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
+_SAVE = "save it as RGB with 8 bits a channel, where a segment's id is R + 256 G + 65536 B"
+
+
+def read_header(path: Path) -> tuple[int, int]:
+    """Height and width of a PNG of ids, from its first 33 bytes.
+
+    Raises:
+        FileError: it is missing, no PNG, or not RGB with 8 bits a channel (alpha may follow and is not looked at).
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(33)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})", "restore the file") from None
+    if len(head) < 33 or not head.startswith(_SIGNATURE) or head[12:16] != b"IHDR":
+        raise FileError(path, "is no PNG", _SAVE)
+    width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
+    if bits != 8 or colour not in (2, 6):
+        raise FileError(path, f"is a {_COLOUR_TYPES.get(colour, 'broken')} PNG of {bits} bits", _SAVE)
+    return height, width
+
+
+def read_ids(path: Path) -> NDArray[np.int32]:
+    """Segment ids of a PNG, [H, W] int32 in 0..2^24 - 1.
+
+    Raises:
+        FileError: as `read_header`, or the file is damaged.
+    """
+    height, width = read_header(path)
+    try:
+        channels = decode_png(read_file(str(path))).permute(1, 2, 0).numpy()
+    except RuntimeError as error:
+        raise FileError(path, f"is damaged ({_first_line(error)})", "restore the file") from None
+    pixels = np.zeros((height, width, 4), dtype=np.uint8)
+    pixels[..., :3] = channels[..., :3]
+    # Four bytes, the last of them 0, are the number itself.
+    return pixels.view("<i4")[..., 0].astype(np.int32, copy=False)
+
+
+def write_ids(path: Path, ids: NDArray[np.int32]) -> None:
+    """Write segment ids, [H, W] in 0..2^24 - 1, as a PNG; whole or not at all."""
+    colours = np.ascontiguousarray(ids, dtype="<i4").view(np.uint8).reshape(*ids.shape, 4)[..., :3]
+    image = Image.fromarray(np.ascontiguousarray(colours))
+    write_whole(path, lambda temporary: image.save(temporary, format="PNG"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
