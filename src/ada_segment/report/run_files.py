@@ -1,0 +1,119 @@
+"""What a run folder holds, as far as it is there yet."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ada_segment.errors import RunError
+from ada_segment.report.history import History, read_history
+
+CONTROLLER = "controller.safetensors"
+REWARDS = {
+    "pq": "PQ on the reward split, %",
+    "pq-tuned": "PQ on the reward split, tuned thresholds, %",
+    "pq-soft": "soft PQ on the reward split, %",
+}
+PICTURES = 12  # most that are shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: the folder.
+        history: its journal; no rounds before the first is over.
+        metrics: metrics.json; None before the end.
+        config: the text of config.yaml; None for a search that was started from a program.
+        identity: what was asked of the search: losses, defaults, rounds, members, seed, strategy; {} where not known.
+        pictures: overlays.png and the pictures in pictures/, in this order.
+    """
+
+    path: Path
+    history: History
+    metrics: dict[str, Any] | None
+    config: str | None
+    identity: dict[str, Any]
+    pictures: tuple[Path, ...]
+
+    @property
+    def defaults(self) -> dict[str, float] | None:
+        """The default weight of each loss, where the run tells."""
+        return self.identity.get("defaults")
+
+    @property
+    def rounds(self) -> int | None:
+        """Rounds that were asked for, where the run tells."""
+        return self.identity.get("rounds")
+
+    @property
+    def reward_label(self) -> str:
+        """What the reward is, with its unit, where the settings tell."""
+        return REWARDS.get(str(self._setting("training", "reward")), "reward")
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the run kept to the default weights throughout."""
+        chosen = self._setting("search", "weights")
+        return chosen == "default" if chosen is not None else self.identity.get("strategy") == "default"
+
+    @property
+    def has_controller(self) -> bool:
+        return (self.path / CONTROLLER).exists()
+
+    def _setting(self, group: str, key: str) -> object:
+        """One of the settings; None where they are not known."""
+        try:
+            settings = yaml.safe_load(self.config or "")
+        except yaml.YAMLError:
+            return None
+        found = settings.get(group) if isinstance(settings, dict) else None
+        return found.get(key) if isinstance(found, dict) else None
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        RunError: it is no folder, or a file in it is missing or damaged; names the file.
+    """
+    if not path.is_dir():
+        raise RunError(f"{path} is no folder; name one that a search has written")
+    config = path / "config.yaml"
+    return Run(
+        path=path,
+        history=read_history(path),
+        metrics=_read_object(path / "metrics.json"),
+        config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else None,
+        identity=_identity(path),
+        pictures=tuple(_pictures(path)[:PICTURES]),
+    )
+
+
+def _identity(path: Path) -> dict[str, Any]:
+    """Checkpoints say what was asked of the search; where they were cleared away, the controller knows the defaults."""
+    candidates = [*sorted((path / "checkpoints").glob("*.json"), reverse=True), path / "controller.json"]
+    return next((found for file in candidates if (found := _read_object(file)) is not None), {})
+
+
+def _pictures(path: Path) -> list[Path]:
+    found = [path / "overlays.png"] if (path / "overlays.png").exists() else []
+    folder = path / "pictures"
+    return found + sorted(
+        file for file in folder.glob("*") if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")
+    )
+
+
+def _read_object(file: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file} cannot be read as JSON: {error}; delete it, or make it again") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{file} holds no JSON object; delete it, or make it again")
+    return content

@@ -1,0 +1,158 @@
+"""Tables for the terminal: what a run came to, and panoptic quality class by class."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ada_segment.data.problems import Problem
+from ada_segment.data.problems import group as by_kind
+from ada_segment.report.colours import GREEN, loss_styles
+from ada_segment.report.display import bar
+from ada_segment.report.history import History
+from ada_segment.report.wording import duration, factor, percent, relative, score
+
+FOLDER_HOLDS = {
+    "history.jsonl": "every round and member",
+    "schedule.json": "the weights, round by round; train --weights replays them",
+    "controller.safetensors": "the controller; train --weights RUN applies it elsewhere",
+    "best.safetensors": "the best model",
+    "metrics.json": "PQ on the test split",
+    "overlays.png": "what the best model sees",
+    "report.html": "all of this in pictures",
+}
+
+
+def summary(
+    history: History,
+    *,
+    defaults: Mapping[str, float] | None = None,
+    run: Path | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> RenderableType:
+    """What a search came to: best reward, PQ where it was measured, last weights, time and cost, where to look next.
+
+    Args:
+        history: of the run.
+        defaults: default weight of each loss.
+        run: its folder; the files that are there are listed.
+        metrics: content of metrics.json.
+    """
+    facts = Table.grid(padding=(0, 2))
+    best = history.best
+    if best is None:
+        facts.add_row("best reward", "none; no member has ended a round well")
+    else:
+        record, member = best
+        facts.add_row("best reward", Text(f"{score(member.reward)} in round {record.round + 1}", style=f"bold {GREEN}"))
+    for line in _headlines(metrics):
+        facts.add_row(*line)
+    members = max((len(record.members) for record in history.rounds), default=0)
+    facts.add_row("time", f"{duration(history.seconds)} for {len(history.rounds)} rounds of {members} members")
+    facts.add_row("cost", f"{history.trainings:.3g} trainings of one model")
+    if failures := history.failures:
+        facts.add_row("failures", f"{len(failures)} of the members' rounds; history.jsonl says why")
+    parts: list[RenderableType] = [facts]
+    chosen = next((record.chosen for record in reversed(history.rounds) if record.chosen is not None), None)
+    if chosen is not None:
+        parts.append(Text("weights of the last round, relative to the defaults", style="bold"))
+        parts.append(Padding(weights_table(chosen.weights, defaults=defaults), (0, 0, 0, 2)))
+    if run is not None:
+        parts.append(where_to_look(run))
+    return Group(*parts)
+
+
+def weights_table(weights: Mapping[str, float], *, defaults: Mapping[str, float] | None = None) -> Table:
+    """Name, bar, weight relative to its default, and the weight itself; a line a loss."""
+    table = Table.grid(padding=(0, 1))
+    styles = loss_styles(weights)
+    for name, value in relative(weights, defaults).items():
+        table.add_row(Text(name), bar(value, styles[name].colour), factor(value), Text(f"= {weights[name]:.4g}"))
+    return table
+
+
+def where_to_look(run: Path) -> RenderableType:
+    """The files of the run folder that are there, and what each is good for."""
+    table = Table.grid(padding=(0, 2))
+    for name, what in FOLDER_HOLDS.items():
+        if (run / name).exists():
+            table.add_row(name, what)
+    return Group(Text.assemble(("where to look next", "bold"), f"  {run}"), Padding(table, (0, 0, 0, 2)))
+
+
+def quality_table(quality: Mapping[str, Any]) -> Table:
+    """PQ, SQ and RQ in percent: all classes, things, stuff, then class by class with counts, the best first.
+
+    Args:
+        quality: one of the two figures' dicts of metrics.json: "all", "things", "stuff" (null where the group is
+            empty) and "per_class".
+    """
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("")
+    for heading in ("PQ", "SQ", "RQ", "TP", "FP", "FN"):
+        table.add_column(heading, justify="right")
+    for name in ("all", "things", "stuff"):
+        figures = quality.get(name)
+        if figures is None:
+            table.add_row(name, "–", "–", "–", style="bold")
+        else:
+            label = f"{name} ({figures['n']})" if "n" in figures else name
+            table.add_row(label, *(percent(figures[key]) for key in ("pq", "sq", "rq")), style="bold")
+    table.add_section()
+    for name, figures in by_quality(quality):
+        if figures is None:
+            table.add_row(Text(name), "–", "–", "–")
+            continue
+        counts = (str(figures[key]) for key in ("tp", "fp", "fn"))
+        table.add_row(Text(name), *(percent(figures[key]) for key in ("pq", "sq", "rq")), *counts)
+    return table
+
+
+def metrics_tables(metrics: Mapping[str, Any]) -> RenderableType:
+    """The content of metrics.json: a table under the tuned thresholds, and the figures under the usual ones."""
+    split = metrics.get("split", "test")
+    parts: list[RenderableType] = []
+    tuned, usual = metrics.get("tuned"), metrics.get("usual")
+    if tuned is not None:
+        parts += [Text(f"{split} split, thresholds tuned on the reward split, %"), quality_table(tuned)]
+    if usual is not None and tuned is None:
+        parts += [Text(f"{split} split, usual thresholds, %"), quality_table(usual)]
+    elif usual is not None:
+        parts.append(Text(f"with the usual thresholds: {groups_line(usual)}"))
+    return Group(*parts)
+
+
+def by_quality(quality: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
+    """Classes by falling PQ; those without a segment last."""
+    classes = quality.get("per_class", {}).items()
+    return sorted(classes, key=lambda item: -1.0 if item[1] is None else item[1]["pq"], reverse=True)
+
+
+def groups_line(quality: Mapping[str, Any]) -> str:
+    """`PQ 53.4 (things 15.8, stuff 90.9)`."""
+    pq = {name: percent((quality.get(name) or {}).get("pq")) for name in ("all", "things", "stuff")}
+    return f"PQ {pq['all']} (things {pq['things']}, stuff {pq['stuff']})"
+
+
+def _headlines(metrics: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    lines = []
+    for key, how in (("tuned", "tuned thresholds"), ("usual", "usual thresholds")):
+        if metrics is not None and metrics.get(key) is not None:
+            lines.append((f"{metrics.get('split', 'test')} split, {how}", groups_line(metrics[key])))
+    return lines
+
+
+def problems_table(problems: Sequence[Problem], *, shown: int = 3) -> Table:
+    """What is wrong with a dataset, by kind with counts, the first few of each with the way out."""
+    table = Table(box=SIMPLE_HEAD, title=f"{len(problems)} problems", title_justify="left")
+    table.add_column("kind")
+    table.add_column("count", justify="right")
+    table.add_column(f"the first {shown}", overflow="fold")
+    for kind, found in by_kind(problems).items():
+        table.add_row(Text(kind), str(len(found)), Text("\n".join(str(problem) for problem in found[:shown])))
+    return table
