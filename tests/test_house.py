@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
     "data": GROUND | {"panoptic"},
     "training": GROUND | {"panoptic", "data", "weighting", "population.member"},
     "report": GROUND | {"panoptic", "data"},
+    "runs": GROUND | {"weighting", "controller", "population", "panoptic", "data", "training", "report", "config"},
     "config": GROUND | {"weighting", "controller", "population", "panoptic", "data", "training", "report"},
 }
 ROOMS[""] = set(ROOMS)  # the package's own __init__: public names

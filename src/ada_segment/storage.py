@@ -126,7 +126,8 @@ def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = dict(file.metadata() or {})
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()} if with_tensors else {}
+            names = file.keys() if with_tensors else ()
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise RunError(f"{path} is missing; name a folder or file that a run has written") from None
     except (SafetensorError, OSError) as error:

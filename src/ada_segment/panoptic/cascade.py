@@ -44,7 +44,9 @@ class CascadeRoIHeads(RoIHeads):
 
     def __init__(self, *, in_channels: int, box_channels: int, classes: int, **parts: Any) -> None:
         resolution = parts["box_roi_pool"].output_size[0]
-        super().__init__(box_head=None, box_predictor=None, bbox_reg_weights=STAGE_BOX_WEIGHTS[0], **parts)
+        super().__init__(  # type: ignore[no-untyped-call]
+            box_head=None, box_predictor=None, bbox_reg_weights=STAGE_BOX_WEIGHTS[0], **parts
+        )
         stages = range(len(STAGE_IOU))
         self.box_heads = nn.ModuleList(TwoMLPHead(in_channels * resolution**2, box_channels) for _ in stages)
         self.box_predictors = nn.ModuleList(StagePredictor(box_channels, classes) for _ in stages)

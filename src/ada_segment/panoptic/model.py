@@ -1,4 +1,4 @@
-"""The protocol of panoptic models, and the models by name."""
+"""The protocol of panoptic models."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,8 +17,6 @@ class PanopticModel(Protocol):
 
     loss_names: tuple[str, ...]
     """Names of the losses, in a fixed order."""
-    default_weights: dict[str, float]
-    """The weights that the field uses for these losses."""
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Raw losses, 0-d, by name. `images`: uint8 [3, H, W], RGB, sizes may differ; `targets`: one each."""

@@ -33,6 +33,21 @@ CASCADE_LOSSES = {
     "loss_mask": "loss_mask",
 }
 SEMANTIC_LOSS = "loss_sem_seg"
+PART_OF_LOSS = {
+    **dict.fromkeys(RPN_LOSSES.values(), "rpn"),
+    "loss_cls": "class",
+    "loss_box_reg": "box",
+    **{f"loss_cls_stage{s}": "class" for s in STAGES},
+    **{f"loss_box_reg_stage{s}": "box" for s in STAGES},
+    "loss_mask": "mask",
+    SEMANTIC_LOSS: "semantic",
+}
+"""The part of the model that each loss teaches."""
+
+
+def loss_names(*, cascade: bool) -> tuple[str, ...]:
+    """Names of the six losses, or of the cascade's ten."""
+    return (*RPN_LOSSES.values(), *(CASCADE_LOSSES if cascade else ROI_LOSSES).values(), SEMANTIC_LOSS)
 
 
 class PanopticFPN(nn.Module):
@@ -41,6 +56,7 @@ class PanopticFPN(nn.Module):
     Args:
         settings: sizes of the parts.
         categories: classes of the dataset; at least one thing and one stuff class.
+        cascade: three box heads in a row instead of one.
 
     Raises:
         ConfigError: a setting is unknown, or a kind of class is missing.
@@ -50,12 +66,11 @@ class PanopticFPN(nn.Module):
     _mean: Tensor
     _std: Tensor
 
-    def __init__(self, settings: ModelSettings, categories: Categories) -> None:
+    def __init__(self, settings: ModelSettings, categories: Categories, *, cascade: bool = False) -> None:
         super().__init__()
         if not categories.things or not categories.stuff:
             kind = "stuff" if categories.things else "thing"
             raise ConfigError(f"the data declares no {kind} class; a panoptic model needs things and stuff")
-        cascade = settings.name == "cascade-panoptic-fpn"
         self.backbone = build_backbone(settings)
         self.rpn = _build_rpn(settings, self.backbone.stride)
         self.roi_heads = _build_roi_heads(settings, classes=len(categories.things) + 1, cascade=cascade)
@@ -66,8 +81,7 @@ class PanopticFPN(nn.Module):
             classes=len(categories.stuff) + 1,
         )
         self._roi_losses = CASCADE_LOSSES if cascade else ROI_LOSSES
-        self.loss_names = (*RPN_LOSSES.values(), *self._roi_losses.values(), SEMANTIC_LOSS)
-        self.default_weights = {name: 0.5 if name == SEMANTIC_LOSS else 1.0 for name in self.loss_names}
+        self.loss_names = loss_names(cascade=cascade)
         self._thing_ids = [0, *(category.id for category in categories.things)]
         stuff_ids = torch.tensor([-1, *(category.id for category in categories.stuff)], dtype=torch.int32)
         self.register_buffer("_stuff_ids", stuff_ids, persistent=False)

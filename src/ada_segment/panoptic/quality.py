@@ -186,20 +186,12 @@ def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int
             f"truth is {true_ids.shape[-1]}x{true_ids.shape[0]} pixels but the prediction is "
             f"{predicted_ids.shape[-1]}x{predicted_ids.shape[0]}; predict at the size of the true picture"
         )
-    true_ids, predicted_ids = true_ids.ravel(), predicted_ids.ravel()
-    changes = true_ids[1:] != true_ids[:-1]
-    changes |= predicted_ids[1:] != predicted_ids[:-1]
-    last = np.flatnonzero(changes)
-    ends = np.empty(len(last) + 1, dtype=np.intp)
-    ends[:-1] = last
-    ends[-1] = true_ids.size - 1
-    lengths = np.diff(ends, prepend=-1)
-    # Columns and rows are shifted by one more: 0 stands for an id that no segment names.
-    columns = len(prediction.segments) + 2
-    rows = len(truth.segments) + 2
-    codes = _local(true_ids[ends], truth.segments)
+    true_runs, predicted_runs, lengths = _joint_runs(true_ids.ravel(), predicted_ids.ravel())
+    # Rows and columns are shifted by one more: 0 stands for an id that no segment names.
+    rows, columns = len(truth.segments) + 2, len(prediction.segments) + 2
+    codes = _local(true_runs, truth.segments)
     codes *= columns
-    codes += _local(predicted_ids[ends], prediction.segments)
+    codes += _local(predicted_runs, prediction.segments)
     # Sums of integers below 2^53 are exact in float64.
     pixels = np.bincount(codes, weights=lengths, minlength=rows * columns).reshape(rows, columns).astype(np.int64)
     _refuse_strangers(pixels.sum(axis=1), truth, "truth")
@@ -207,30 +199,49 @@ def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int
     return pixels[1:, 1:]
 
 
+def _joint_runs(
+    first: NDArray[np.int32], second: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.intp] | None]:
+    """Values of both arrays wherever one of them changes, and for how many pixels; None: each stands for one pixel."""
+    changes = first[1:] != first[:-1]
+    changes |= second[1:] != second[:-1]
+    # With so many runs, finding them costs more than they save.
+    if 2 * np.count_nonzero(changes) > first.size:
+        return first, second, None
+    last = np.flatnonzero(changes)
+    ends = np.empty(len(last) + 1, dtype=np.intp)
+    ends[:-1] = last
+    ends[-1] = first.size - 1
+    lengths = np.empty_like(ends)
+    lengths[0] = ends[0] + 1
+    np.subtract(ends[1:], ends[:-1], out=lengths[1:])
+    return first[ends], second[ends], lengths
+
+
 class _Tables(threading.local):
     """A table from segment id to local index, all zero between uses; one a thread, since it is written to."""
 
     def __init__(self) -> None:
-        self.table = np.zeros(0, dtype=np.intp)
+        self.table = np.zeros(0, dtype=np.int32)
 
-    def at_least(self, size: int) -> NDArray[np.intp]:
+    def at_least(self, size: int) -> NDArray[np.int32]:
         if len(self.table) < size:
-            self.table = np.zeros(size, dtype=np.intp)
+            self.table = np.zeros(size, dtype=np.int32)
         return self.table
 
 
 _tables = _Tables()
 
 
-def _local(ids: NDArray[np.int32], segments: Sequence[Segment]) -> NDArray[np.intp]:
+def _local(ids: NDArray[np.int32], segments: Sequence[Segment]) -> NDArray[np.int32]:
     """Local index of each id: 1 = void, 2.. = the segments in their order, 0 = no segment has this id."""
-    if ids.size and (int(ids.min()) < 0 or int(ids.max()) > MAX_ID):
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, not {int(ids.min())}..{int(ids.max())}")
-    known = np.array([0, *(segment.id for segment in segments)], dtype=np.intp)
-    greatest = max(int(known.max()), int(ids.max(initial=0)))
-    table = _tables.at_least(1 << greatest.bit_length())
+    least, greatest = int(ids.min(initial=0)), int(ids.max(initial=0))
+    known = [0, *(segment.id for segment in segments)]
+    if min(least, *known) < 0 or max(greatest, *known) > MAX_ID:
+        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {min(least, *known)} or {max(greatest, *known)}")
+    table = _tables.at_least(1 << max(greatest, *known).bit_length())
     table[known] = np.arange(1, len(known) + 1)
-    local = table[ids]
+    local = table.take(ids)
     table[known] = 0
     return local
 
@@ -335,4 +346,8 @@ def _mean(qualities: Iterable[Quality | None]) -> Quality | None:
 
 def _int32(ids: NDArray[np.int32] | Tensor) -> NDArray[np.int32]:
     array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
-    return array.astype(np.int32, copy=False)
+    if array.dtype == np.int32:
+        return array
+    if array.size and not 0 <= array.min() <= array.max() <= MAX_ID:
+        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {array.min()} or {array.max()}")
+    return array.astype(np.int32)

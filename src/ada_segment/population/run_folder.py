@@ -64,14 +64,9 @@ class RunFolder:
     def __init__(self, path: Path, *, identity: dict[str, Any], resume: bool) -> None:
         self.path = path
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path} is a file; name a folder for the run")
-        if path.is_dir() and not resume:
-            if used := sorted(entry.name for entry in path.iterdir() if entry.name not in ALLOWED_BEFORE):
-                raise RunError(
-                    f"{path} exists already and holds {used[0]}; resume it, or name another folder for a new run"
-                )
-        elif resume:
+        if not resume:
+            refuse_used(path)
+        else:
             self._check_identity()
 
     def load(self) -> Progress | None:
@@ -183,6 +178,18 @@ class RunFolder:
 
     def _checkpoints(self) -> list[Path]:
         return sorted((self.path / CHECKPOINTS).glob("round-*.safetensors"), key=_round_of)
+
+
+def refuse_used(path: Path) -> None:
+    """Refuse a path at which a new run would overwrite something.
+
+    Raises:
+        RunError: it is a file, or a folder that holds more than settings.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file; name a folder for the run")
+    if path.is_dir() and (used := sorted(entry.name for entry in path.iterdir() if entry.name not in ALLOWED_BEFORE)):
+        raise RunError(f"{path} exists already and holds {used[0]}; resume it, or name another folder for a new run")
 
 
 def _place(unique: list[dict[str, Any]], state: dict[str, Any]) -> int:

@@ -68,7 +68,7 @@ class PanopticMember:
         self.fabric = build_fabric(training)
         torch.manual_seed(seed)
         network = build_model(model, train.categories)
-        self.loss_names, self.default_weights = network.loss_names, network.default_weights
+        self.loss_names = network.loss_names
         self.model, self.optimizer = self.fabric.setup(network, build_optimizer(network, training))
         self.model.mark_forward_method("predict")
         self.ema: AveragedModel | None = None
@@ -114,7 +114,7 @@ class PanopticMember:
             device = self.fabric.device
             yield (
                 [image.to(device) for image in images],
-                [{name: value.to(device) for name, value in target.items()} for target in targets],
+                [{name: value.to(device) for name, value in target.items()} for target in targets],  # type: ignore[attr-defined]
             )
 
     def _step(self) -> None:
@@ -164,6 +164,15 @@ class PanopticMember:
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
+
+
+def network_state(state: dict[str, Any]) -> dict[str, Any]:
+    """The parameters and buffers to use a model by, out of a member's state: the moving average where there is one."""
+    if state["ema"] is None:
+        network: dict[str, Any] = state["model"]
+        return network
+    prefix = "module."
+    return {key.removeprefix(prefix): value for key, value in state["ema"].items() if key.startswith(prefix)}
 
 
 def build_fabric(settings: TrainingSettings) -> Fabric:

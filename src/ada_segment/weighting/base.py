@@ -67,7 +67,7 @@ class Weighting(ABC):
         """The weight of each loss in `losses` (raw, 0-d), by name."""
 
     def total(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of `losses`, a 0-d tensor that carries gradients. A weight of 0 leaves its loss out.
+        """The weighted sum of `losses`, a 0-d tensor that carries gradients. A loss of weight 0 adds nothing.
 
         Raises:
             LossError: names do not fit the weights, or a loss is not finite.
@@ -75,13 +75,12 @@ class Weighting(ABC):
         weights = self.weights(losses)
         check_names(losses, weights, "losses and weights")
         check_losses(losses)
-        # The product of all losses with all weights, rather than a sum over those above 0: every parameter keeps a
-        # gradient, which distributed training waits for.
+        # Losses of weight 0 stay in the sum: every parameter keeps a gradient, which distributed training waits for.
         return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
 
     def state_dict(self) -> dict[str, Any]:
         """What the weighting has learned or counted; empty for those without state."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - most methods have no state
         """Return to a state that `state_dict` gave."""

@@ -1,0 +1,230 @@
+"""The command line: one function a command."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from ada_segment import config
+from ada_segment.errors import AdaSegmentError, ConfigError
+
+app = typer.Typer(
+    help="Automated multi-loss adaptation for panoptic segmentation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(help="Generate and check panoptic data.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Data = Annotated[str, typer.Option("--data", help="'scenes' (generated) or a folder in COCO panoptic format.")]
+Model = Annotated[str | None, typer.Option(help="panoptic-fpn (six losses) or cascade-panoptic-fpn (ten).")]
+Backbone = Annotated[str | None, typer.Option(help="thin-resnet, resnet50, mobilenet_v3_small, timm:NAME, ...")]
+Preset = Annotated[str | None, typer.Option(help="tiny, small, r50-1x, r50-3x or r101-3x.")]
+Size = Annotated[int | None, typer.Option(help="Shorter side of the pictures in pixels.")]
+Seed = Annotated[int | None, typer.Option(help="Seeds everything random.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as training.lr=0.01; repeatable.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+Out = Annotated[Path, typer.Option(help="Run folder.")]
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+
+
+@app.command(epilog="Example: ada-segment search --data scenes --preset tiny --members 2 --rounds 3 --out runs/first")
+def search(
+    out: Out,
+    data: Data = "scenes",
+    model: Model = None,
+    backbone: Backbone = None,
+    preset: Preset = None,
+    size: Size = None,
+    members: Annotated[int | None, typer.Option(help="K, models in the population.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="T, intervals between changes of the weights.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="ada-segment, published, pbt, random, select-only or default.")
+    ] = None,
+    seed: Seed = None,
+    config_file: ConfigFile = None,
+    resume: Resume = False,
+    settings: Set = None,
+) -> None:
+    """Find the weights of a panoptic model's losses while a small population of it trains."""
+    flags = _flags(data, model, backbone, size, seed, settings)
+    flags |= {"search.members": members, "search.rounds": rounds, "search.strategy": strategy}
+    _run(config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags), out, resume)
+
+
+@app.command(epilog="Example: ada-segment train --data scenes --weights runs/first --epochs 3 --out runs/second")
+def train(
+    out: Out,
+    weights: Annotated[
+        str, typer.Option(help="default, a run folder (its controller steers) or a JSON file of weights.")
+    ] = "default",
+    epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,
+    data: Data = "scenes",
+    model: Model = None,
+    backbone: Backbone = None,
+    preset: Preset = None,
+    size: Size = None,
+    seed: Seed = None,
+    config_file: ConfigFile = None,
+    resume: Resume = False,
+    settings: Set = None,
+) -> None:
+    """Train one model under default weights, a stored controller, or a recorded schedule."""
+    flags = _flags(data, model, backbone, size, seed, settings)
+    flags |= {"search.members": 1, "search.weights": weights}
+    _run(
+        config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags, epochs=epochs),
+        out,
+        resume,
+    )
+
+
+@app.command(epilog="Example: ada-segment evaluate runs/first --split val")
+def evaluate(
+    run: Run,
+    data: Annotated[str | None, typer.Option(help="Other data than the run's own, with the same classes.")] = None,
+    split: Annotated[str, typer.Option(help="train, reward or val.")] = "val",
+    predictions: Annotated[
+        Path | None, typer.Option(help="JSON file to write the predictions to, COCO panoptic.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write the figures; RUN/metrics.json by default.")] = None,
+) -> None:
+    """Score a run's best model: PQ, SQ, RQ of all, things, stuff and every class."""
+    from ada_segment.report.tables import metrics_tables
+    from ada_segment.runs.evaluation import evaluate_run
+    from ada_segment.storage import write_json
+
+    metrics = evaluate_run(run, data=data, split=split, predictions_to=predictions)
+    write_json(out or run / "metrics.json", metrics)
+    Console().print(metrics_tables(metrics))
+
+
+@app.command(epilog="Example: ada-segment pq --truth panoptic_val.json --prediction predictions.json --json")
+def pq(
+    truth: Annotated[Path, typer.Option(help="COCO panoptic JSON of the truth; PNGs in the folder of its name.")],
+    prediction: Annotated[Path, typer.Option(help="COCO panoptic JSON of the prediction, likewise.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    processes: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+) -> None:
+    """Panoptic quality of COCO panoptic files."""
+    from ada_segment.data.file_quality import quality_of_files
+    from ada_segment.report.tables import quality_table
+    from ada_segment.training.metrics import reference_json, result_to_json
+
+    quality = quality_of_files(truth, prediction, processes=processes)
+    if as_json:
+        typer.echo(json.dumps(reference_json(quality.compute()), indent=1))
+    else:
+        Console().print(quality_table(result_to_json(quality.compute(), quality.categories)))
+
+
+@app.command(epilog="Example: ada-segment predict runs/first photo.jpg --out seen")
+def predict(
+    run: Run,
+    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for overlays and COCO panoptic files.")],
+) -> None:
+    """Show what a run's best model sees: overlays, and COCO panoptic PNG + JSON."""
+    from ada_segment.runs.prediction import predict_pictures
+
+    for overlay in predict_pictures(run, images, out):
+        typer.echo(str(overlay))
+
+
+@app.command(epilog="Example: ada-segment report runs/first --out report.html")
+def report(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="Page to write; RUN/report.html by default.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A run with default weights to compare with.")] = None,
+) -> None:
+    """Write one page that shows a run: PQ, weights, losses, what the model sees."""
+    from ada_segment.report.page import write_page
+
+    write_page(run, out or run / "report.html", baseline=baseline)
+    typer.echo(str(out or run / "report.html"))
+
+
+@data_app.command("scenes", epilog="Example: ada-segment data scenes scenes-64 --size 64 --train 100 --val 20")
+def data_scenes(
+    out: Annotated[Path, typer.Argument(help="Folder to write, in COCO panoptic format.")],
+    size: Annotated[int, typer.Option(help="Side in pixels.", min=16)] = 64,
+    seed: Annotated[int, typer.Option(help="Of the scenes.", min=0)] = 0,
+    train_count: Annotated[int, typer.Option("--train", help="Scenes for training.", min=1)] = 500,
+    val_count: Annotated[int, typer.Option("--val", help="Scenes for the test.", min=1)] = 200,
+) -> None:
+    """Write generated scenes as a COCO panoptic dataset."""
+    from ada_segment.data.writing import write_scenes
+
+    write_scenes(out, size=size, seed=seed, train=train_count, test=val_count)
+    typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {out}")
+
+
+@data_app.command("check", epilog="Example: ada-segment data check my-data")
+def data_check(folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format.")]) -> None:
+    """Find everything that is wrong with a dataset; exit status 1 when anything is."""
+    from ada_segment.data.check import check_folder
+    from ada_segment.report.tables import problems_table
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("files", total=None)
+        problems = check_folder(folder, progress=lambda done, of: progress.update(task, completed=done, total=of))
+    if problems:
+        Console().print(problems_table(problems))
+        raise typer.Exit(1)
+    typer.echo(f"{folder}: nothing wrong")
+
+
+def _flags(
+    data: str,
+    model: str | None,
+    backbone: str | None,
+    size: int | None,
+    seed: int | None,
+    settings: Sequence[str] | None,
+) -> dict[str, Any]:
+    flags: dict[str, Any] = {
+        "data.source": data,
+        "model.name": model,
+        "model.backbone": backbone,
+        "augmentation.size": size,
+        "seed": seed,
+    }
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting!r} is not KEY=VALUE; write for example --set training.lr=0.01")
+        flags[key] = config.parse_value(value)
+    return flags
+
+
+def _run(settings: config.Settings, out: Path, resume: bool) -> None:
+    from ada_segment.panoptic.registry import loss_table
+    from ada_segment.report.display import make_display
+    from ada_segment.runs.search_run import run_search
+    from ada_segment.runs.summary import show
+
+    console = Console()
+    with make_display(console, defaults=loss_table(settings.model).defaults) as display:
+        run_search(settings, out, resume=resume, observer=display)
+    show(out, console)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can act on are one line, never a traceback."""
+    try:
+        app()
+    except AdaSegmentError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.secho(f"error: {where}{error.strerror or error}", fg="red", err=True)
+        sys.exit(1)

@@ -1,0 +1,278 @@
+"""One typed tree of settings: defaults, then a preset, then a file, then flags; unknown keys are refused."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ada_segment.data.settings import DataSettings
+from ada_segment.errors import ConfigError
+from ada_segment.panoptic.settings import ModelSettings
+from ada_segment.training.settings import AugmentationSettings, TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How weights are searched."""
+
+    strategy: str = "ada-segment"
+    """ada-segment, published, pbt, random, select-only or default."""
+    members: int = 4
+    """K, models in the population."""
+    rounds: int = 12
+    """T, intervals between changes of the weights; the training lasts rounds x epochs_per_round epochs."""
+    groups: str = "tied"
+    """tied: losses of one part of the model (rpn, class, box, mask, semantic) share their weight relative to the
+    default; free: each loss has its own."""
+    weights: str | None = None
+    """For the training of one model instead of a search: default, a run folder (its controller steers), or a JSON
+    file (a schedule, or fixed weights); none for a search."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of the strategy itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a run."""
+
+    seed: int = 0
+    """Seeds initial parameters, order, augmentation and search."""
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
+# Least and greatest value of a number; None is no bound.
+BOUNDS: dict[str, tuple[float | None, float | None]] = {
+    "seed": (0, None),
+    "data.scenes_train": (2, None),
+    "data.scenes_test": (1, None),
+    "data.reward_fraction": (0.001, 0.5),
+    "data.reward_minimum": (1, None),
+    "data.split_seed": (0, None),
+    "model.frozen_stages": (0, 5),
+    "model.width": (4, None),
+    "model.fpn_channels": (4, None),
+    "model.semantic_channels": (4, None),
+    "model.box_channels": (1, None),
+    "model.mask_channels": (1, None),
+    "model.anchor_scale": (0.5, None),
+    "model.proposals_before_nms": (2, None),
+    "model.proposals": (1, None),
+    "model.rpn_samples": (2, None),
+    "model.roi_samples": (4, None),
+    "model.candidate_score": (0, 1),
+    "model.candidates": (1, None),
+    "augmentation.size": (16, None),
+    "augmentation.max_size": (16, None),
+    "augmentation.flip": (0, 1),
+    "augmentation.crop": (16, None),
+    "augmentation.colour": (0, 0.999),
+    "training.lr": (1e-12, None),
+    "training.momentum": (0, 1),
+    "training.weight_decay": (0, None),
+    "training.batch_size": (1, None),
+    "training.warmup_steps": (0, None),
+    "training.clip_norm": (1e-12, None),
+    "training.ema_decay": (0, 1),
+    "training.devices": (1, None),
+    "training.workers": (0, None),
+    "training.epochs_per_round": (1, None),
+    "search.members": (1, None),
+    "search.rounds": (1, None),
+}
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with the package."""
+    folder = resources.files("ada_segment") / "presets"
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+) -> Settings:
+    """The settings of a run.
+
+    Args:
+        preset: name of a preset; None for the defaults.
+        file: YAML file of settings that override the preset's.
+        flags: settings by dotted key ("training.lr"), which override all; None values are left out.
+        epochs: length of the training, in place of `search.rounds`.
+
+    Raises:
+        ConfigError: a preset, key or value is unknown, of the wrong type or out of its bounds; names the source.
+    """
+    tree: dict[str, Any] = {}
+    if preset is not None:
+        if preset not in preset_names():
+            raise ConfigError(f"preset {preset!r} is unknown; choose one of {', '.join(preset_names())}")
+        text = (resources.files("ada_segment") / "presets" / f"{preset}.yaml").read_text()
+        _merge(tree, _parse(text, f"preset {preset}"))
+    if file is not None:
+        _merge(tree, read_yaml(file))
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    if isinstance(size := given.get("augmentation.size"), int):
+        _scale_sizes(tree.setdefault("augmentation", {}), size)
+    for key, value in given.items():
+        _merge(tree, _nested(key, value))
+    settings = from_tree(tree)
+    return settings if epochs is None else _with_epochs(settings, epochs)
+
+
+def parse_value(text: str) -> Any:
+    """A value as YAML would read it: numbers, true, lists, text. Raises ConfigError when it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"{text!r} cannot be read as a value; quote it") from None
+
+
+def default_preset(source: str) -> str:
+    """The preset for data when none is named."""
+    return "tiny" if source == "scenes" else "small"
+
+
+def from_tree(tree: Mapping[str, Any]) -> Settings:
+    """Settings from nested mappings, checked. Raises ConfigError like `resolve`."""
+    settings: Settings = _build(Settings, tree, "")
+    for key, (least, greatest) in BOUNDS.items():
+        value: Any = settings
+        for part in key.split("."):
+            value = getattr(value, part)
+        if value is None:
+            continue
+        if (least is not None and value < least) or (greatest is not None and value > greatest):
+            bounds = f"at least {least}" + ("" if greatest is None else f" and at most {greatest}")
+            raise ConfigError(f"{key} = {value} is out of bounds; give {bounds}")
+    return settings
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds. Raises ConfigError when it is missing or holds something else."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+    return _parse(text, str(file))
+
+
+def to_yaml(settings: Settings) -> str:
+    """The whole tree as YAML; `resolve(file=...)` gives the same settings again."""
+    return yaml.safe_dump(_plain(asdict(settings)), sort_keys=False, allow_unicode=True)
+
+
+def _with_epochs(settings: Settings, epochs: int) -> Settings:
+    each = settings.training.epochs_per_round
+    if epochs < 1 or epochs % each:
+        raise ConfigError(f"epochs = {epochs} is not usable; give a positive multiple of epochs_per_round = {each}")
+    return replace(settings, search=replace(settings.search, rounds=epochs // each))
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{source} holds {type(tree).__name__}, not a mapping of settings")
+    return tree
+
+
+def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _scale_sizes(augmentation: dict[str, Any], size: int) -> None:
+    """Bring the sizes that go with `size` along with it, so that a preset can be used at another one."""
+    old = augmentation.get("size")
+    if not isinstance(old, int):
+        return
+    for key in ("max_size", "crop"):
+        if isinstance(augmentation.get(key), int):
+            augmentation[key] = round(augmentation[key] * size / old)
+    if isinstance(augmentation.get("train_sizes"), list):
+        augmentation["train_sizes"] = [round(side * size / old) for side in augmentation["train_sizes"]]
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    first, _, rest = key.partition(".")
+    return {first: _nested(rest, value) if rest else value}
+
+
+def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    values = {}
+    for key, value in tree.items():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{near[0]}")
+        values[key] = _convert(value, hints[key], f"{path}{key}")
+    return kind(**values)
+
+
+def _convert(value: Any, hint: Any, key: str) -> Any:
+    """`value` as the type that `hint` says. YAML reads 1e-4 as text, so text that is a number counts as one."""
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} = {value!r} is not a group of settings")
+        return _build(typing.cast(type[Any], hint), value, f"{key}.")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None or value == "none":
+            return None
+        return _convert(value, arguments[0], key)
+    if origin is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"{key} = {value!r} is not a list")
+        if arguments[-1] is not Ellipsis and len(value) != len(arguments):
+            raise ConfigError(f"{key} = {value!r} needs {len(arguments)} values")
+        return tuple(_convert(item, arguments[0], key) for item in value)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} = {value!r} is not a mapping")
+        return dict(value)
+    return _scalar(value, hint, key)
+
+
+def _scalar(value: Any, hint: type, key: str) -> Any:
+    if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)  # precision: 32
+    if hint in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if number == number and abs(number) != float("inf") and (hint is float or number == int(number)):
+            return hint(number)
+    if hint is bool and isinstance(value, bool):
+        return value
+    expected = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[hint]
+    raise ConfigError(f"{key} = {value!r} is not {expected}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,68 @@
+"""The stored model of a run scored on a split, with its predictions written if asked."""
+
+from pathlib import Path
+from typing import Any
+
+from ada_segment.config import Settings
+from ada_segment.data.sample import PanopticDataset
+from ada_segment.data.splits import open_split
+from ada_segment.data.writing import image_ids, write_panoptic
+from ada_segment.errors import DataError
+from ada_segment.panoptic.merge import merge
+from ada_segment.runs.stored_model import load_model
+from ada_segment.training.evaluation import predict_all
+from ada_segment.training.metrics import measure
+
+
+def evaluate_run(
+    run: Path, *, data: str | None = None, split: str = "val", predictions_to: Path | None = None
+) -> dict[str, Any]:
+    """Figures of a run's best model, with the usual and with its tuned merge thresholds.
+
+    Args:
+        run: the run folder.
+        data: "scenes" or a folder in COCO panoptic format; None for the run's own.
+        split: of that data: train, reward, or val (also called test).
+        predictions_to: JSON file to write the merged predictions to, COCO panoptic; PNGs go beside it.
+
+    Returns:
+        What metrics.json holds.
+
+    Raises:
+        RunError: the run is not usable.
+        DataError: the data is not usable, or declares other classes than those the model knows.
+    """
+    stored = load_model(run)
+    dataset = _open(stored.settings, data, split)
+    if dataset.categories != stored.categories:
+        raise DataError(
+            f"{data or stored.settings.data.source} declares other classes than {run} was trained on; "
+            f"evaluate on data with the same ids, names and isthing"
+        )
+    predictions, truths = predict_all(
+        stored.network,
+        dataset,
+        stored.resize,
+        batch_size=stored.settings.training.batch_size,
+        workers=stored.settings.training.workers,
+        device=stored.device,
+    )
+    if predictions_to is not None:
+        things = frozenset(category.id for category in stored.categories.things)
+        names = [dataset[index].name for index in range(len(dataset))]
+        maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
+        write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
+    return measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
+
+
+def _open(settings: Settings, data: str | None, split: str) -> PanopticDataset:
+    return open_split(
+        data or settings.data.source,
+        split,
+        size=settings.augmentation.size,
+        seed=settings.data.split_seed,
+        reward_fraction=settings.data.reward_fraction,
+        reward_minimum=settings.data.reward_minimum,
+        scenes_train=settings.data.scenes_train,
+        scenes_test=settings.data.scenes_test,
+    )

@@ -1,0 +1,166 @@
+"""A search or a training from settings to a finished run folder."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ada_segment.config import SearchSettings, Settings
+from ada_segment.controller.stored import FILE_NAME as CONTROLLER
+from ada_segment.controller.stored import load_controller
+from ada_segment.data.splits import Splits, open_splits
+from ada_segment.errors import ConfigError, RunError
+from ada_segment.panoptic.calibration import tune
+from ada_segment.panoptic.merge import Thresholds, merge
+from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.prediction import Prediction
+from ada_segment.panoptic.registry import LossTable, loss_table
+from ada_segment.population.observer import Observer
+from ada_segment.population.run_folder import refuse_used
+from ada_segment.population.schedule import FILE_NAME as SCHEDULE
+from ada_segment.population.search import SearchResult, search
+from ada_segment.population.strategies.base import Strategy
+from ada_segment.population.strategies.constant import Default
+from ada_segment.population.strategies.replay import Replay, Transfer
+from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
+from ada_segment.report.page import write_page
+from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
+from ada_segment.runs.stored_model import store_model
+from ada_segment.storage import write_json, write_whole
+from ada_segment.training.member import PanopticMember
+from ada_segment.training.metrics import measure
+
+PICTURES_SHOWN = 6
+
+
+def open_data(settings: Settings) -> Splits:
+    """The three splits that the settings name. Raises DataError when something is wrong with the files."""
+    return open_splits(
+        settings.data.source,
+        size=settings.augmentation.size,
+        seed=settings.data.split_seed,
+        reward_fraction=settings.data.reward_fraction,
+        reward_minimum=settings.data.reward_minimum,
+        scenes_train=settings.data.scenes_train,
+        scenes_test=settings.data.scenes_test,
+    )
+
+
+def run_search(
+    settings: Settings,
+    out: Path,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> SearchResult:
+    """Search loss weights (or train one model) and finish the run folder: best model, thresholds, metrics, pictures.
+
+    Args:
+        settings: of the run.
+        out: run folder.
+        resume: go on with a run that was interrupted.
+        observer: is told of every round.
+
+    Raises:
+        AdaSegmentError: a setting, the data or the folder is not usable; raised before any training.
+    """
+    losses = loss_table(settings.model)
+    strategy = _strategy(settings.search)
+    if resume and (out / FILE_NAME).is_file():
+        check_same(out, settings)
+    else:
+        refuse_used(out)
+    splits = open_data(settings)
+
+    @cache
+    def make_member(seed: int) -> PanopticMember:
+        return PanopticMember(
+            model=settings.model,
+            training=settings.training,
+            augmentation=settings.augmentation,
+            train=splits.train,
+            reward=splits.reward,
+            rounds=settings.search.rounds,
+            seed=seed,
+        )
+
+    # Made before the folder is, since what is wrong with the settings shows here; the search gets the same one.
+    member = make_member(settings.seed)
+    write_settings(out, settings)
+    result = search(
+        make_member,
+        losses=list(losses.defaults),
+        rounds=settings.search.rounds,
+        members=settings.search.members,
+        strategy=strategy,
+        defaults=losses.defaults,
+        groups=_groups(settings.search, losses),
+        seed=settings.seed,
+        out=out,
+        resume=resume,
+        observer=observer,
+        **(settings.search.settings if isinstance(strategy, str) else {}),
+    )
+    member.load_state_dict(result.best_state)
+    _finish(out, member, result.best_state, splits)
+    return result
+
+
+def _strategy(search_settings: SearchSettings) -> str | Strategy:
+    """The strategy's name; for the training of one model, the object that its weights come from."""
+    weights = search_settings.weights
+    if weights is None:
+        return search_settings.strategy
+    if weights == Default.name:
+        return Default()
+    path = Path(weights)
+    if path.is_dir() and not (path / SCHEDULE).exists() and not (path / CONTROLLER).exists():
+        raise RunError(f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, or default")
+    if path.is_dir() and not (path / CONTROLLER).exists():
+        raise RunError(f"{path} has learned no controller; name its {path / SCHEDULE} to replay its weights")
+    return Transfer(load_controller(path)) if path.is_dir() else Replay.load(path)
+
+
+def _groups(search_settings: SearchSettings, losses: LossTable) -> dict[str, str] | None:
+    if search_settings.groups == "tied":
+        return losses.groups
+    if search_settings.groups == "free":
+        return None
+    raise ConfigError(f"search.groups = {search_settings.groups!r} is unknown; choose tied or free")
+
+
+def _finish(out: Path, member: PanopticMember, state: dict[str, Any], splits: Splits) -> None:
+    """Tune the merge thresholds on the reward split, score the test split once, draw what the model sees."""
+    categories = splits.categories
+    predictions, truths = member.predict(splits.reward)
+    thresholds, _ = tune(predictions, truths, categories)
+    store_model(out, state, categories, thresholds)
+    predictions, truths = member.predict(splits.test)
+    write_json(out / "metrics.json", measure(predictions, truths, categories, split="test", tuned=thresholds))
+    _draw(out / "overlays.png", splits, predictions, truths, thresholds)
+    write_page(out, out / "report.html")
+
+
+def _draw(
+    path: Path,
+    splits: Splits,
+    predictions: Sequence[Prediction],
+    truths: Sequence[PanopticMap],
+    thresholds: Thresholds,
+) -> None:
+    categories = splits.categories
+    things = frozenset(category.id for category in categories.things)
+    rows, captions = [], []
+    for index in range(min(PICTURES_SHOWN, len(splits.test))):
+        sample = splits.test[index]
+        merged = merge(predictions[index], thresholds, things)
+        rows.append(
+            [
+                as_picture(sample.image),
+                draw_overlay(sample.image, truths[index], categories),
+                draw_overlay(sample.image, merged, categories),
+            ]
+        )
+        captions.append(sample.name)
+    sheet = contact_sheet(rows, captions=captions)
+    write_whole(path, lambda temporary: sheet.save(temporary, format="PNG"))

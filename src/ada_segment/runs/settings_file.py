@@ -1,0 +1,50 @@
+"""The settings of a run, written to its folder and read back."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ada_segment.config import Settings, resolve, to_yaml
+from ada_segment.errors import RunError
+from ada_segment.storage import write_text
+
+FILE_NAME = "config.yaml"
+
+
+def write_settings(run: Path, settings: Settings) -> None:
+    """Write the resolved settings to the run folder."""
+    write_text(run / FILE_NAME, to_yaml(settings))
+
+
+def read_settings(run: Path) -> Settings:
+    """The settings that a run was started with.
+
+    Raises:
+        RunError: the folder is none of a run.
+        ConfigError: its settings were changed by hand into something unusable.
+    """
+    if not (run / FILE_NAME).is_file():
+        raise RunError(f"{run} holds no {FILE_NAME}; name the folder of a run that ada-segment has made")
+    return resolve(file=run / FILE_NAME)
+
+
+def check_same(run: Path, settings: Settings) -> None:
+    """Refuse to go on with a run under other settings.
+
+    Raises:
+        RunError: names the first setting that differs, with both values.
+    """
+    stored, asked = _flat(asdict(read_settings(run))), _flat(asdict(settings))
+    for key in stored.keys() | asked.keys():
+        if stored.get(key) != asked.get(key):
+            raise RunError(
+                f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
+                f"resume it with its own settings, or name another folder"
+            )
+
+
+def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": value}
+    return flat

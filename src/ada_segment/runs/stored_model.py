@@ -1,0 +1,66 @@
+"""The best model of a run, with all that is needed to use it: settings, classes, merge thresholds."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ada_segment.config import Settings
+from ada_segment.data.transforms import Resize
+from ada_segment.errors import RunError
+from ada_segment.panoptic.categories import Categories, Category
+from ada_segment.panoptic.merge import Thresholds
+from ada_segment.panoptic.panoptic_fpn import PanopticFPN
+from ada_segment.panoptic.registry import build_model
+from ada_segment.population.run_folder import BEST
+from ada_segment.runs.settings_file import read_settings
+from ada_segment.storage import load_state, read_about, save_state
+from ada_segment.training.member import network_state
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model ready for inference.
+
+    Attributes:
+        network: the model in evaluation mode, on `device`.
+        categories: classes it was trained on.
+        thresholds: merge thresholds tuned on its reward split.
+        resize: brings a picture to the size it was trained at.
+        settings: of its run.
+    """
+
+    network: PanopticFPN
+    categories: Categories
+    thresholds: Thresholds
+    resize: Resize
+    settings: Settings
+    device: torch.device
+
+
+def store_model(run: Path, state: dict[str, Any], categories: Categories, thresholds: Thresholds) -> None:
+    """Write the best state again, with the classes and the tuned thresholds beside it."""
+    about = read_about(run / BEST)
+    about |= {"categories": categories.to_json(), "thresholds": asdict(thresholds)}
+    save_state(run / BEST, state, about=about)
+
+
+def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
+    """The best model of a run.
+
+    Raises:
+        RunError: the folder holds no finished run.
+    """
+    settings = read_settings(run)
+    about = read_about(run / BEST)
+    if "thresholds" not in about:
+        raise RunError(f"{run} has not ended yet; let it end, or go on with it by --resume")
+    categories = Categories(Category(c["id"], c["name"], bool(c["isthing"])) for c in about["categories"])
+    # The weights come from the run: nothing is downloaded for them to overwrite.
+    network = build_model(replace(settings.model, pretrained="none"), categories)
+    network.load_state_dict(network_state(load_state(run / BEST)))
+    device = torch.device("cuda" if accelerator in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
+    network.to(device).eval()
+    resize = Resize(settings.augmentation.size, settings.augmentation.max_size)
+    return StoredModel(network, categories, Thresholds(**about["thresholds"]), resize, settings, device)
