@@ -1,0 +1,104 @@
+"""Settings: precedence, refusals, round trip."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ada_segment.config import BOUNDS, default_preset, from_tree, parse_value, preset_names, read_yaml, resolve, to_yaml
+from ada_segment.errors import ConfigError
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_resolves_and_survives_the_round_trip(preset: str, tmp_path: Path) -> None:
+    settings = resolve(preset=preset)
+    file = tmp_path / "config.yaml"
+    file.write_text(to_yaml(settings))
+    assert resolve(file=file) == settings
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_opens_with_its_command_and_is_short(preset: str) -> None:
+    import ada_segment
+
+    lines = (Path(ada_segment.__file__).parent / "presets" / f"{preset}.yaml").read_text().splitlines()
+    assert lines[0].startswith("# ada-segment search --data ")
+    assert f"--preset {preset} " in lines[0]
+    assert len(lines) <= 30
+
+
+def test_flags_override_the_file_and_the_file_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("training: {lr: 1e-4, batch_size: 2}\nsearch: {rounds: 7}\n")
+    settings = resolve(preset="tiny", file=file, flags={"training.batch_size": 3, "seed": None})
+    assert settings.training.lr == 1e-4
+    assert settings.training.batch_size == 3
+    assert settings.search.rounds == 7
+    assert settings.model.backbone == resolve(preset="tiny").model.backbone
+
+
+def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
+    before, after = resolve(preset="r50-1x"), resolve(preset="r50-1x", flags={"augmentation.size": 400})
+    assert after.augmentation.max_size == round(before.augmentation.max_size / 2)  # type: ignore[operator]
+    assert after.augmentation.train_sizes == tuple(side // 2 for side in before.augmentation.train_sizes)
+
+
+def test_epochs_set_the_rounds() -> None:
+    assert resolve(flags={"training.epochs_per_round": 2}, epochs=6).search.rounds == 3
+    with pytest.raises(ConfigError, match="multiple of epochs_per_round = 2"):
+        resolve(flags={"training.epochs_per_round": 2}, epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("tree", "text"),
+    [
+        ({"trainig": {}}, "unknown setting trainig; the nearest is training"),
+        ({"training": {"learning_rate": 1}}, "unknown setting training.learning_rate"),
+        ({"training": {"batchsize": 1}}, "the nearest is training.batch_size"),
+        ({"training": {"lr": "fast"}}, "training.lr = 'fast' is not a number"),
+        ({"training": {"lr": float("nan")}}, "training.lr = nan is not a number"),
+        ({"training": {"batch_size": 1.5}}, "training.batch_size = 1.5 is not a whole number"),
+        ({"training": {"batch_size": True}}, "is not a whole number"),
+        ({"training": 3}, "training = 3 is not a group"),
+        ({"augmentation": {"scale": [1]}}, "needs 2 values"),
+        ({"augmentation": {"train_sizes": "large"}}, "is not a list"),
+        ({"search": {"settings": [1]}}, "is not a mapping"),
+    ],
+)
+def test_what_is_wrong_is_named(tree: dict[str, object], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_tree(tree)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("key", BOUNDS)
+def test_bounds_hold_and_name_the_key(key: str) -> None:
+    least, _ = BOUNDS[key]
+    assert least is not None
+    with pytest.raises(ConfigError, match=f"{key} = "):
+        resolve(flags={key: int(least) - 1 if least == int(least) else 0})
+
+
+def test_unknown_presets_and_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="preset 'huge' is unknown; choose one of"):
+        resolve(preset="huge")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    with pytest.raises(ConfigError, match="not a mapping"):
+        read_yaml(tmp_path / "list.yaml")
+    (tmp_path / "code.yaml").write_text("seed: !!python/object/apply:os.system ['echo']\n")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        read_yaml(tmp_path / "code.yaml")
+
+
+@given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
+def test_values_on_the_command_line_are_read_as_in_a_file(value: float) -> None:
+    assert parse_value(str(value).lower()) == value or isinstance(value, float)  # YAML reads 1e+16 as text
+    assert resolve(flags={"training.lr": abs(value) + 1e-3}).training.lr == abs(float(value)) + 1e-3 or value is True
+
+
+def test_scenes_are_tiny_and_folders_small() -> None:
+    assert default_preset("scenes") == "tiny"
+    assert default_preset("my/data") == "small"

@@ -1,0 +1,254 @@
+"""Both models: their losses are raw, named and complete, whatever the picture holds; backbones, weights, freezing."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision import models
+
+from ada_segment.data.scenes import Scenes
+from ada_segment.errors import ConfigError
+from ada_segment.panoptic.backbones import BACKBONES, ThinResNet, build_backbone
+from ada_segment.panoptic.cascade import STAGE_BOX_WEIGHTS, STAGE_IOU, CascadeRoIHeads
+from ada_segment.panoptic.categories import Categories, Category
+from ada_segment.panoptic.panoptic_fpn import PanopticFPN
+from ada_segment.panoptic.registry import MODELS, build_model, loss_table
+from ada_segment.panoptic.settings import ModelSettings
+from ada_segment.panoptic.targets import IGNORE, Target, make_target
+
+SMALL = ModelSettings(
+    backbone="thin-resnet",
+    width=4,
+    fpn_channels=8,
+    semantic_channels=8,
+    box_channels=16,
+    mask_channels=8,
+    anchor_scale=4,
+    proposals_before_nms=50,
+    proposals=20,
+    rpn_samples=16,
+    roi_samples=16,
+    candidates=10,
+)
+SIX = ("loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_mask", "loss_sem_seg")
+TEN = (
+    "loss_rpn_cls",
+    "loss_rpn_loc",
+    *(f"loss_cls_stage{stage}" for stage in range(3)),
+    *(f"loss_box_reg_stage{stage}" for stage in range(3)),
+    "loss_mask",
+    "loss_sem_seg",
+)
+
+
+def batch(count: int = 2) -> tuple[list[Tensor], list[Target]]:
+    scenes = Scenes(size=64, count=count)
+    samples = [scenes[index] for index in range(count)]
+    return [s.image for s in samples], [make_target(s.truth, scenes.categories) for s in samples]
+
+
+def model(name: str, seed: int = 0) -> PanopticFPN:
+    torch.manual_seed(seed)
+    return build_model(replace(SMALL, name=name), Scenes(size=64).categories)
+
+
+@pytest.mark.parametrize(("name", "names"), [("panoptic-fpn", SIX), ("cascade-panoptic-fpn", TEN)])
+def test_losses_have_the_published_names_and_are_0d_and_finite(name: str, names: tuple[str, ...]) -> None:
+    network = model(name)
+    losses = network(*batch())
+    assert tuple(losses) == network.loss_names == names == tuple(loss_table(replace(SMALL, name=name)).defaults)
+    assert all(loss.ndim == 0 and torch.isfinite(loss) and loss.dtype == torch.float32 for loss in losses.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_loss_teaches_and_every_trained_parameter_is_taught(name: str) -> None:
+    network = model(name)
+    images, targets = batch()
+    losses = network(images, targets)
+    for loss in losses.values():
+        grads = torch.autograd.grad(loss, list(network.parameters()), retain_graph=True, allow_unused=True)
+        assert any(grad is not None and bool(grad.abs().sum() > 0) for grad in grads)
+    sum(losses.values()).backward()
+    untaught = [key for key, value in network.named_parameters() if value.requires_grad and value.grad is None]
+    assert not untaught
+
+
+def test_default_weights_are_the_fields_and_groups_are_parts() -> None:
+    for name in MODELS:
+        table = loss_table(replace(SMALL, name=name))
+        assert table.defaults.keys() == table.groups.keys()
+        assert table.defaults["loss_sem_seg"] == 0.5
+        assert {weight for key, weight in table.defaults.items() if key != "loss_sem_seg"} == {1.0}
+        assert set(table.groups.values()) == {"rpn", "class", "box", "mask", "semantic"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pictures_without_instances_or_all_void_do_not_break_training(name: str) -> None:
+    network = model(name)
+    images, targets = batch()
+    bare = Target(
+        boxes=torch.zeros(0, 4),
+        labels=torch.zeros(0, dtype=torch.int64),
+        masks=torch.zeros(0, 64, 64, dtype=torch.uint8),
+        semantic=torch.full((64, 64), IGNORE),
+    )
+    for some in ([targets[0], bare], [bare, bare]):
+        losses = network(images, some)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        sum(losses.values()).backward()
+    assert network(images, [bare, bare])["loss_sem_seg"] == 0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_have_the_original_size_and_lie_inside(name: str) -> None:
+    network = model(name).eval()
+    sizes = [(100, 130), (33, 64)]
+    images = [
+        torch.randint(0, 256, (3, 50, 65), dtype=torch.uint8),
+        torch.randint(0, 256, (3, 33, 64), dtype=torch.uint8),
+    ]
+    things = {category.id for category in Scenes(size=64).categories.things}
+    stuff = {-1} | {category.id for category in Scenes(size=64).categories.stuff}
+    for prediction, size in zip(network.predict(images, sizes), sizes, strict=True):
+        assert prediction.stuff.shape == size
+        assert set(prediction.stuff.ravel().tolist()) <= stuff
+        scores = [instance.score for instance in prediction.instances]
+        assert scores == sorted(scores, reverse=True)
+        for instance in prediction.instances:
+            height, width = instance.mask.shape
+            assert instance.category_id in things
+            assert 0 <= instance.top <= size[0] - height
+            assert 0 <= instance.left <= size[1] - width
+            assert instance.area == instance.mask.sum() > 0
+
+
+def test_a_picture_predicts_the_same_alone_and_in_a_padded_batch() -> None:
+    network = model("panoptic-fpn").eval()
+    images = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in range(2)]
+    together = network.predict(images, [(64, 64)] * 2)
+    alone = [network.predict([image], [(64, 64)])[0] for image in images]
+    for first, second in zip(together, alone, strict=True):
+        assert (first.stuff == second.stuff).all()
+        assert [i.category_id for i in first.instances] == [i.category_id for i in second.instances]
+
+
+def test_the_cascade_has_the_papers_stages() -> None:
+    heads = model("cascade-panoptic-fpn").roi_heads
+    assert isinstance(heads, CascadeRoIHeads)
+    assert STAGE_IOU == (0.5, 0.6, 0.7)
+    assert [coder.weights for coder in heads.box_coders] == list(STAGE_BOX_WEIGHTS)
+    boxes = torch.tensor([[0.0, 0, 10, 10]])
+    near = torch.tensor([[0.0, 0, 10, 6.5]])  # IoU 0.65: an object for the first two stages only
+    target = {"boxes": boxes, "labels": torch.tensor([3])}
+    labels = [int(heads._match([near], [target], stage)[2][0]) for stage in (1, 2)]
+    assert labels == [3, 0]
+
+
+def test_a_later_stage_sends_no_gradient_into_an_earlier_one() -> None:
+    network = model("cascade-panoptic-fpn")
+    losses = network(*batch())
+    heads = network.roi_heads
+    first = list(heads.box_heads[0].parameters())  # type: ignore[union-attr, index]
+    grads = torch.autograd.grad(losses["loss_box_reg_stage1"] + losses["loss_cls_stage2"], first, allow_unused=True)
+    assert all(grad is None for grad in grads)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbones_give_five_levels_that_halve(name: str) -> None:
+    backbone = build_backbone(replace(SMALL, backbone=name)).eval()
+    with torch.no_grad():
+        levels = backbone(torch.zeros(1, 3, 64, 64))
+    assert list(levels) == ["0", "1", "2", "3", "pool"]
+    sides = [level.shape[-1] for level in levels.values()]
+    assert sides[0] == 64 // backbone.stride
+    assert all(second == max(first // 2, 1) for first, second in pairwise(sides))
+    assert all(level.shape[1] == 8 for level in levels.values())
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_weights_come_from_a_local_file(tmp_path: Path, suffix: str) -> None:
+    from safetensors.torch import save_file
+
+    source = models.resnet18(weights=None)
+    file = tmp_path / f"resnet18{suffix}"
+    torch.save(source.state_dict(), file) if suffix == ".pth" else save_file(source.state_dict(), file)
+    backbone = build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(file), norm="frozen"))
+    assert torch.equal(backbone.body["layer2"][0].conv1.weight, source.layer2[0].conv1.weight)  # type: ignore[index, union-attr]
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"not weights")
+    other = tmp_path / "other.pth"
+    torch.save(ThinResNet(4, torch.nn.BatchNorm2d).state_dict(), other)
+    for file, text in ((broken, "cannot be read"), (other, "does not fit resnet18"), (tmp_path / "no", "is no file")):
+        with pytest.raises(ConfigError, match=text):
+            build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(file)))
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    import pickle
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (str(tmp_path / "ran"),))
+
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(tmp_path / "evil.pth")))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_frozen_stages_and_frozen_norm_are_not_trained() -> None:
+    backbone = build_backbone(replace(SMALL, backbone="resnet18", frozen_stages=2, norm="frozen"))
+    trained = {key.split(".")[1] for key, value in backbone.named_parameters() if value.requires_grad}
+    assert {"conv1", "layer1"}.isdisjoint(trained)
+    assert {"layer2", "layer3", "layer4"} <= trained
+    assert not any("bn" in key for key, _ in backbone.body.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"backbone": "resnet5"}, "backbone 'resnet5' is unknown; choose one of"),
+        ({"norm": "layer"}, "norm 'layer' is unknown"),
+        ({"frozen_stages": 9}, "frozen_stages = 9 is out of bounds"),
+        ({"pretrained": "default"}, "not to be had for thin-resnet"),
+        ({"name": "mask-rcnn"}, "model 'mask-rcnn' is unknown; choose one of panoptic-fpn"),
+    ],
+)
+def test_unknown_settings_are_refused(change: dict[str, object], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        build_model(replace(SMALL, **change), Scenes(size=64).categories)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("isthing", [True, False])
+def test_a_model_needs_things_and_stuff(isthing: bool) -> None:
+    with pytest.raises(ConfigError, match=r"declares no (thing|stuff) class"):
+        build_model(SMALL, Categories([Category(1, "only", isthing)]))
+
+
+def test_a_timm_backbone_asks_for_its_extra_where_it_is_missing() -> None:
+    try:
+        import timm  # noqa: F401
+    except ImportError:
+        with pytest.raises(ConfigError, match=r"ada-segment\[timm\]"):
+            build_backbone(replace(SMALL, backbone="timm:resnet18"))
+    else:
+        assert build_backbone(replace(SMALL, backbone="timm:resnet18")).stride == 4
+
+
+def test_half_precision_runs_and_its_losses_are_near() -> None:
+    network = model("panoptic-fpn")
+    images, targets = batch()
+    torch.manual_seed(0)
+    full = network(images, targets)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = network(images, targets)
+    for name in ("loss_rpn_cls", "loss_sem_seg"):
+        assert half[name].dtype == torch.float32
+        assert torch.isclose(half[name], full[name], rtol=0.05)

@@ -1,0 +1,56 @@
+"""Targets: what the heads learn from is what the truth says, crowds and void included."""
+
+import numpy as np
+import torch
+
+from ada_segment.data.scenes import Scenes
+from ada_segment.panoptic.categories import Categories, Category
+from ada_segment.panoptic.panoptic_map import Segment
+from ada_segment.panoptic.recount import recount
+from ada_segment.panoptic.targets import IGNORE, make_target
+
+CATEGORIES = Categories([Category(3, "cat", True), Category(7, "dog", True), Category(5, "sky", False)])
+
+
+def test_crowds_and_void() -> None:
+    ids = np.zeros((6, 8), dtype=np.int32)
+    ids[0:2], ids[2, 3], ids[4:, :4], ids[4:, 4:] = 1, 2, 300, 70000
+    segments = [
+        Segment(1, 5, False),
+        Segment(2, 7, True),
+        Segment(300, 3, True, iscrowd=True),
+        Segment(70000, 3, True),
+    ]
+    target = make_target(recount(ids, segments), CATEGORIES)
+    assert target["labels"].tolist() == [2, 1], "labels are contiguous, and the crowd is no instance"
+    assert target["boxes"].tolist() == [[3, 2, 4, 3], [4, 4, 8, 6]], "one pixel has an area"
+    assert target["semantic"][0].tolist() == [1] * 8
+    assert target["semantic"][2].tolist() == [IGNORE] * 3 + [0] + [IGNORE] * 4
+    assert (target["semantic"][4:] == 0).all(), "a crowd is things to the semantic branch"
+
+
+def test_masks_boxes_and_labels_agree_with_the_truth_of_scenes() -> None:
+    scenes = Scenes(size=64, count=20)
+    for index in range(len(scenes)):
+        truth = scenes[index].truth
+        target = make_target(truth, scenes.categories)
+        instances = [segment for segment in truth.segments if segment.isthing]
+        assert len(target["labels"]) == len(instances)
+        for mask, box, label, segment in zip(
+            target["masks"], target["boxes"], target["labels"], instances, strict=True
+        ):
+            assert torch.equal(mask.bool(), torch.from_numpy(truth.ids == segment.id))
+            x1, y1, x2, y2 = (int(side) for side in box)
+            assert int(mask[y1:y2, x1:x2].sum()) == segment.area
+            assert mask[y1].any()
+            assert mask[y2 - 1].any()
+            assert mask[:, x1].any()
+            assert mask[:, x2 - 1].any()
+            assert scenes.categories.things[int(label) - 1].id == segment.category_id
+        assert ((target["semantic"] == IGNORE) == torch.from_numpy(truth.ids == 0)).all()
+
+
+def test_a_picture_without_instances() -> None:
+    target = make_target(recount(np.ones((4, 4), dtype=np.int32), [Segment(1, 5, False)]), CATEGORIES)
+    assert target["boxes"].shape == (0, 4)
+    assert target["masks"].shape == (0, 4, 4)
