@@ -11,8 +11,8 @@ from torch import Tensor
 from ada_segment.data.problems import FileError
 from ada_segment.storage import write_whole
 
-# What Pillow raises on files that are not what they seem.
-_BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises on files that are not what they seem."""
 
 
 def read_picture(path: Path) -> Tensor:
@@ -24,7 +24,7 @@ def read_picture(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _unreadable(path, error) from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
@@ -34,7 +34,7 @@ def read_picture_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _unreadable(path, error) from None
 
 
@@ -44,7 +44,7 @@ def verify_picture(path: Path) -> None:
         with Image.open(path) as image:
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _unreadable(path, error) from None
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torchvision.io import decode_png, read_file
 
+from ada_segment.data.picture import BROKEN
 from ada_segment.data.problems import FileError
 from ada_segment.storage import write_whole
 
@@ -43,13 +43,12 @@ def read_ids(path: Path) -> NDArray[np.int32]:
     """
     height, width = read_header(path)
     try:
-        channels = decode_png(read_file(str(path))).permute(1, 2, 0).numpy()
-    except RuntimeError as error:
-        raise FileError(path, f"is damaged ({_first_line(error)})", "restore the file") from None
-    pixels = np.zeros((height, width, 4), dtype=np.uint8)
-    pixels[..., :3] = channels[..., :3]
-    # Four bytes, the last of them 0, are the number itself.
-    return pixels.view("<i4")[..., 0].astype(np.int32, copy=False)
+        with Image.open(path) as image:
+            # Four bytes a pixel, as Pillow itself keeps them, are the number; what is in the fourth is not defined.
+            pixels = np.frombuffer(image.convert("RGB").tobytes("raw", "RGBX"), dtype="<i4")
+    except BROKEN as error:
+        raise FileError(path, f"is damaged ({error})", "restore the file") from None
+    return (pixels & 0xFFFFFF).astype(np.int32, copy=False).reshape(height, width)
 
 
 def write_ids(path: Path, ids: NDArray[np.int32]) -> None:
@@ -57,7 +56,3 @@ def write_ids(path: Path, ids: NDArray[np.int32]) -> None:
     colours = np.ascontiguousarray(ids, dtype="<i4").view(np.uint8).reshape(*ids.shape, 4)[..., :3]
     image = Image.fromarray(np.ascontiguousarray(colours))
     write_whole(path, lambda temporary: image.save(temporary, format="PNG"))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,227 @@
+"""Planted faults: each is found, named with its file, and refused before training where nothing can be learned."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
+from made_data import colours as to_colours
+from PIL import Image
+
+from ada_segment.data.check import check_folder
+from ada_segment.data.problems import group
+from ada_segment.data.splits import open_splits
+from ada_segment.errors import DataError
+
+Root = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_folder(tmp_path_factory.mktemp("good"), train=4, val=2)
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(good, tmp_path / "data"))
+
+
+def edit(change: Callable[[Root], object]) -> Callable[[Path], None]:
+    """A fault planted into panoptic_train.json."""
+
+    def plant(folder: Path) -> None:
+        path = folder / "panoptic_train.json"
+        root = json.loads(path.read_text())
+        change(root)
+        path.write_text(json.dumps(root))
+
+    return plant
+
+
+def info(root: Root, index: int = 0) -> Root:
+    segment: Root = root["annotations"][0]["segments_info"][index]
+    return segment
+
+
+def redraw(draw: Callable[[Path], None]) -> Callable[[Path], None]:
+    """A fault planted into the PNG of the first picture."""
+    return lambda folder: draw(folder / "panoptic_train" / "0000.png")
+
+
+def paint_id(value: int) -> Callable[[Path], None]:
+    def draw(path: Path) -> None:
+        ids = draw_ids(0)
+        ids[6, 6] = value
+        Image.fromarray(to_colours(ids)).save(path)
+
+    return draw
+
+
+def erase_cat(path: Path) -> None:
+    ids = draw_ids(0)
+    ids[ids == 1] = 300
+    Image.fromarray(to_colours(ids)).save(path)
+
+
+def sixteen_bits(path: Path) -> None:
+    # Pillow writes no 16-bit RGB; the header alone makes one.
+    data = bytearray(path.read_bytes())
+    data[24] = 16
+    path.write_bytes(data)
+
+
+def image(mode: str, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Callable[[Path], None]:
+    return lambda path: Image.new(mode, size).save(path)
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+JPG = Path("images") / "train" / "0001.jpg"
+
+FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    # name: (what is planted, kind of the problem, what its text names)
+    "no JSON": (lambda f: (f / "panoptic_train.json").write_text("{oops"), "broken JSON", "panoptic_train.json"),
+    "JSON without annotations": (edit(lambda r: r.pop("annotations")), "malformed annotations", "annotations"),
+    "JSON list": (lambda f: (f / "panoptic_train.json").write_text("[1]"), "malformed annotations", "annotations"),
+    "images no list": (edit(lambda r: r.update(images=5)), "malformed annotations", "images"),
+    "image no object": (edit(lambda r: r["images"].append("x")), "malformed annotations", "images[4]"),
+    "image without name": (edit(lambda r: r["images"][2].pop("file_name")), "malformed annotations", "images[2]"),
+    "id a string": (edit(lambda r: info(r).update(id="7")), "malformed annotations", "0000.png"),
+    "no pictures": (edit(lambda r: r.update(images=[], annotations=[])), "no pictures", "panoptic_train.json"),
+    "no things": (edit(lambda r: [c.update(isthing=0) for c in r["categories"]]), "no things", "isthing 1"),
+    "no stuff": (edit(lambda r: [c.update(isthing=1) for c in r["categories"]]), "no stuff", "isthing 0"),
+    "category twice": (edit(lambda r: r["categories"].append(r["categories"][0])), "category declared twice", "3"),
+    "negative category": (edit(lambda r: r["categories"][0].update(id=-1)), "bad category id", "-1"),
+    "isthing no flag": (edit(lambda r: r["categories"][0].update(isthing=2)), "malformed annotations", "isthing 2"),
+    "undeclared category": (edit(lambda r: info(r).update(category_id=77)), "undeclared category", "77"),
+    "image id twice": (edit(lambda r: r["images"][1].update(id=50)), "image listed twice", "50"),
+    "picture twice": (
+        edit(lambda r: r["images"][1].update(file_name="0000.jpg")),
+        "image listed twice",
+        "0000.jpg",
+    ),
+    "annotated twice": (edit(lambda r: r["annotations"][1].update(image_id=50)), "annotation twice", "50"),
+    "annotation of nothing": (
+        edit(lambda r: r["annotations"][1].update(image_id=999)),
+        "annotation without image",
+        "999",
+    ),
+    "image without annotation": (edit(lambda r: r["annotations"].pop()), "image without annotation", "0003.jpg"),
+    "segment id 0": (edit(lambda r: info(r).update(id=0)), "bad segment id", "segment 0"),
+    "segment id too great": (edit(lambda r: info(r).update(id=2**24)), "bad segment id", str(2**24)),
+    "segment twice": (
+        edit(lambda r: r["annotations"][0]["segments_info"].append(info(r))),
+        "segment listed twice",
+        "70000",
+    ),
+    "crowd no flag": (edit(lambda r: info(r, 2).update(iscrowd=3)), "malformed annotations", "iscrowd 3"),
+    "picture outside": (
+        edit(lambda r: r["images"][0].update(file_name="../0000.jpg")),
+        "file outside",
+        "../0000.jpg",
+    ),
+    "picture absolute": (edit(lambda r: r["images"][0].update(file_name="/etc/passwd")), "file outside", "/etc"),
+    "PNG outside": (
+        edit(lambda r: r["annotations"][0].update(file_name="a/../../0.png")),
+        "file outside",
+        "a/../../0.png",
+    ),
+    "Windows path": (edit(lambda r: r["images"][0].update(file_name="C:\\a.jpg")), "file outside", "a.jpg"),
+    "picture missing": (lambda f: (f / JPG).unlink(), "missing picture", "0001.jpg"),
+    "other ending": (lambda f: (f / JPG).rename((f / JPG).with_suffix(".JPG")), "missing picture", "0001.JPG"),
+    "picture cut short": (lambda f: halve(f / JPG), "unreadable picture", "0001.jpg"),
+    "picture is text": (lambda f: (f / JPG).write_text("no picture"), "unreadable picture", "0001.jpg"),
+    "PNG missing": (redraw(Path.unlink), "missing PNG", "0000.png"),
+    "PNG cut short": (redraw(halve), "unreadable PNG", "0000.png"),
+    "PNG is text": (redraw(lambda path: path.write_text("no picture")), "unreadable PNG", "0000.png"),
+    "PNG is empty": (redraw(lambda path: path.write_bytes(b"")), "unreadable PNG", "0000.png"),
+    "palette PNG": (redraw(image("P")), "unreadable PNG", "palette PNG"),
+    "grey PNG": (redraw(image("L")), "unreadable PNG", "grey PNG"),
+    "16-bit grey PNG": (redraw(image("I;16")), "unreadable PNG", "16 bits"),
+    "16-bit RGB PNG": (redraw(sixteen_bits), "unreadable PNG", "16 bits"),
+    "other size": (redraw(image("RGB", (5, 7))), "sizes differ", "5x7"),
+    "id the JSON lacks": (redraw(paint_id(4711)), "id missing in the JSON", "4711"),
+    "id the PNG lacks": (redraw(erase_cat), "id missing in the PNG", "segments 1 of 0000.png"),
+    "no PNG folder": (lambda f: shutil.rmtree(f / "panoptic_train"), "missing folder", "panoptic_train"),
+    "no picture folder": (lambda f: shutil.rmtree(f / "images" / "train"), "missing folder", "images/train"),
+    "other classes in val": (edit(lambda r: r["categories"].append({"id": 91, "name": "x", "isthing": 0})),
+                             "categories differ", "panoptic_val.json"),
+}  # fmt: skip
+
+HARMLESS: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "wrong area": (edit(lambda r: info(r).update(area=3)), "wrong area", "70000"),
+    "wrong box": (edit(lambda r: info(r).update(bbox=[1, 1, 2, 2])), "wrong box", "[1, 1, 2, 2]"),
+    "NaN box": (edit(lambda r: info(r).update(bbox=[float("nan"), 0, 1, 1])), "bad box", "nan"),
+    "crowd of stuff": (edit(lambda r: info(r).update(iscrowd=1)), "crowd of stuff", "sky"),
+    "stuff in parts": (edit(lambda r: info(r, 1).update(category_id=9)), "stuff in parts", "sky"),
+    "thing marked as stuff": (edit(lambda r: info(r, 2).update(isthing=0)), "isthing contradicts", "cat"),
+    "wrong stated size": (edit(lambda r: r["images"][0].update(width=99)), "stated size is wrong", "99x12"),
+}
+
+
+@pytest.mark.parametrize("name", [*FATAL, *HARMLESS])
+def test_planted_faults_are_found(name: str, folder: Path) -> None:
+    plant, kind, names = {**FATAL, **HARMLESS}[name]
+    plant(folder)
+    problems = check_folder(folder)
+    found = group(problems)
+    assert kind in found, problems
+    assert any(names in str(problem) for problem in found[kind]), problems
+    assert all(problem.fix for problem in problems)
+    assert any(problem.fatal for problem in problems) == (name in FATAL)
+
+
+@pytest.mark.parametrize("name", FATAL)
+def test_fatal_faults_are_refused_at_opening(name: str, folder: Path) -> None:
+    plant, _, _ = FATAL[name]
+    plant(folder)
+    with pytest.raises(DataError, match=r"; "):
+        open_splits(str(folder), reward_minimum=1)
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless_faults_are_looked_over(name: str, folder: Path) -> None:
+    plant, _, _ = HARMLESS[name]
+    plant(folder)
+    splits = open_splits(str(folder), reward_minimum=1)
+    for index in range(len(splits.train)):
+        truth = splits.train[index].truth
+        assert all(segment.area == np.count_nonzero(truth.ids == segment.id) for segment in truth.segments)
+
+
+def test_all_faults_are_found_in_one_pass(folder: Path) -> None:
+    for name in ("wrong area", "picture cut short", "id the PNG lacks", "undeclared category"):
+        ({**FATAL, **HARMLESS})[name][0](folder)
+    (folder / "panoptic_val" / "0001.png").unlink()
+    assert {"unreadable picture", "id missing in the PNG", "undeclared category", "missing PNG"} <= set(
+        group(check_folder(folder))
+    )
+    with pytest.raises(DataError, match=r"\(and \d more problems"):
+        open_splits(str(folder), reward_minimum=1)
+
+
+def test_a_good_folder_is_silent(good: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    assert check_folder(good, progress=lambda done, of: seen.append((done, of))) == []
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4), (1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("name", ["facades", "coco-mini", "coco-panoptic-133"])
+def test_real_folders_are_silent(name: str) -> None:
+    folder = SHARED / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    assert check_folder(folder) == []
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing"):
+        (problem,) = check_folder(path)
+        assert problem.fatal
+        assert str(path) in str(problem)
