@@ -20,7 +20,7 @@ class Picture:
 
     Attributes:
         image_id: what annotations refer to.
-        file_name: of the picture, within the folder of pictures; empty in a file without `images`.
+        file_name: of the picture, within the folder of pictures; empty in a prediction.
         mask_name: of the PNG of segment ids, within the folder of those.
         height, width: in pixels, None where the file does not tell.
         segments: their areas are as stated, -1 where they are not; only the pixels can be trusted.
@@ -51,8 +51,8 @@ def read_annotations(path: Path, *, categories: Categories | None = None) -> Ann
 
     Args:
         path: the file.
-        categories: the classes, where they are known already; then the file is a prediction's, which may lack
-            `images` and `categories`.
+        categories: the classes, where they are known already; then the file is a prediction's, of which only
+            `annotations` are looked at.
     """
     return _Reader(path, categories).read()
 
@@ -149,8 +149,9 @@ class _Reader:
         return images
 
     def _pictures(self, root: dict[str, Any], categories: Categories) -> Iterator[Picture]:
-        images = self._images(root)
-        bare = self.known is not None and not root.get("images")  # a prediction in the challenge's own format
+        # The challenge's own format for predictions has no images; where there are some, nothing depends on them.
+        bare = self.known is not None
+        images = {} if bare else self._images(root)
         seen: set[int] = set()
         for entry in self._entries(root, "annotations", {"image_id": int, "file_name": str, "segments_info": list}):
             number, mask_name = entry["image_id"], entry["file_name"]

@@ -1,0 +1,105 @@
+"""Train, reward and test: disjoint, deterministic, refused when they share a picture."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_data import write_folder
+
+from ada_segment.data.coco import CocoPanoptic
+from ada_segment.data.overlap import check_disjoint
+from ada_segment.data.scenes import Scenes
+from ada_segment.data.splits import carve, open_split, open_splits, reward_size
+from ada_segment.data.subset import Subset
+from ada_segment.errors import DataError
+
+
+@given(count=st.integers(2, 400), seed=st.integers(0, 99), fraction=st.floats(0.01, 0.99), minimum=st.integers(1, 100))
+def test_carving_parts_a_set(count: int, seed: int, fraction: float, minimum: int) -> None:
+    scenes = Scenes(count=count)  # nothing is drawn
+    train, reward = carve(scenes, seed=seed, fraction=fraction, minimum=minimum)
+    assert isinstance(train, Subset)
+    assert isinstance(reward, Subset)
+    assert sorted(train.indices + reward.indices) == list(range(count))
+    assert len(train) >= len(reward) >= 1
+    assert len(reward) >= min(minimum, count // 2)
+    again = carve(scenes, seed=seed, fraction=fraction, minimum=minimum)
+    assert again[1].indices == reward.indices  # type: ignore[attr-defined]
+
+
+def test_sizes_of_the_reward_split() -> None:
+    assert reward_size(500, fraction=0.2, minimum=60) == 100
+    assert reward_size(223, fraction=0.2, minimum=60) == 60
+    assert reward_size(70, fraction=0.2, minimum=60) == 35
+    assert reward_size(2, fraction=0.2, minimum=60) == 1
+
+
+def test_another_seed_carves_another_part() -> None:
+    scenes = Scenes(count=100)
+    parts = [carve(scenes, seed=seed, fraction=0.2, minimum=1)[1] for seed in (0, 1)]
+    assert parts[0].indices != parts[1].indices  # type: ignore[attr-defined]
+
+
+def test_scenes_open() -> None:
+    splits = open_splits("scenes", size=32, scenes_train=20, scenes_test=6, reward_minimum=5)
+    assert (len(splits.train), len(splits.reward), len(splits.test)) == (15, 5, 6)
+    for name, split in (("train", splits.train), ("reward", splits.reward), ("test", splits.test)):
+        alone = open_split("scenes", name, size=32, scenes_train=20, scenes_test=6, reward_minimum=5)
+        assert [alone[i].name for i in range(len(alone))] == [split[i].name for i in range(len(split))]
+    with pytest.raises(DataError, match="split 'x'"):
+        open_split("scenes", "x")
+
+
+def test_a_folder_opens_and_val_is_the_test_split(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, train=5, val=2)
+    splits = open_splits(str(folder), reward_minimum=2)
+    assert (len(splits.train), len(splits.reward), len(splits.test)) == (3, 2, 2)
+    assert len(splits.categories) == 4
+    assert len(open_split(str(folder), "val")) == 2
+
+
+def test_names_are_no_evidence(tmp_path: Path) -> None:
+    # Train and val of the folder both hold 0000.jpg and 0001.jpg, with other contents.
+    open_splits(str(write_folder(tmp_path)), reward_minimum=1)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_shared_picture_is_refused_wherever_it_lies(tmp_path: Path, number: int) -> None:
+    folder = write_folder(tmp_path, train=4, val=2)
+    shutil.copy(folder / "images" / "train" / f"{number:04d}.jpg", folder / "images" / "val" / "0001.jpg")
+    with pytest.raises(DataError, match=rf"1 pictures are in .*{number:04d}\.jpg"):
+        open_splits(str(folder), reward_minimum=1)
+
+
+def test_files_that_differ_in_one_byte_are_different(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    source = folder / "images" / "train" / "0000.jpg"
+    data = bytearray(source.read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "images" / "val" / "0000.jpg").write_bytes(data)
+    parts = [CocoPanoptic(folder, split) for split in ("train", "val")]
+    check_disjoint(parts[0], parts[1], names=("reward", "test"))
+
+
+def test_scenes_that_overlap_are_refused() -> None:
+    scenes = Scenes(size=16, count=6)
+    with pytest.raises(DataError, match="2 pictures are in the reward as well as in the test split"):
+        check_disjoint(Subset(scenes, [0, 1, 2]), Subset(scenes, [1, 2, 3]), names=("reward", "test"))
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        open_splits(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="no annotations in COCO panoptic format"):
+        open_splits(str(tmp_path))
+    write_folder(tmp_path)
+    (tmp_path / "panoptic_val.json").unlink()
+    with pytest.raises(DataError, match="has no test split"):
+        open_splits(str(tmp_path))
+
+
+def test_one_picture_cannot_be_parted(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        open_splits(str(write_folder(tmp_path, train=1)))

@@ -1,0 +1,111 @@
+"""PQ of files: the reference evaluator's figures, with one process and two, whole and in parts."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_data import SHARED
+
+from ada_segment.data.annotations import read_annotations
+from ada_segment.data.coco import CocoPanoptic
+from ada_segment.data.file_quality import quality_of_files
+from ada_segment.data.png import read_ids
+from ada_segment.errors import DataError
+from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.quality import PanopticQuality, PanopticResult, Quality
+
+ORACLE = SHARED / "oracle" / "pq"
+needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason=f"no {ORACLE}")
+
+
+def agrees(result: PanopticResult) -> None:
+    expected = json.loads((ORACLE / "expected.json").read_text())
+    for name, group in (("All", result.all), ("Things", result.things), ("Stuff", result.stuff)):
+        same(group, expected[name])
+        assert group is not None
+        assert group.classes == expected[name]["n"]
+    assert {str(label) for label in result.per_class} == set(expected["per_class"])
+    for label, figures in expected["per_class"].items():
+        quality, counts = result.per_class[int(label)], expected["counts"][label]
+        if counts["tp"] + counts["fp"] + counts["fn"] == 0:
+            assert quality is None
+            continue
+        same(quality, figures)
+        assert quality is not None
+        assert (quality.tp, quality.fp, quality.fn) == (counts["tp"], counts["fp"], counts["fn"])
+
+
+def same(quality: Quality | None, figures: dict[str, Any]) -> None:
+    assert quality is not None
+    for key in ("pq", "sq", "rq"):
+        assert getattr(quality, key) == pytest.approx(figures[key], abs=1e-9)
+
+
+@needs_oracle
+@pytest.mark.parametrize("processes", [1, 2])
+def test_files_agree_with_the_reference(processes: int) -> None:
+    agrees(quality_of_files(ORACLE / "gt.json", ORACLE / "pred.json", processes=processes).compute())
+
+
+@needs_oracle
+def test_memory_agrees_with_the_reference_in_parts() -> None:
+    truth = read_annotations(ORACLE / "gt.json")
+    prediction = read_annotations(ORACLE / "pred.json", categories=truth.categories)
+    by_id = {picture.image_id: picture for picture in prediction.pictures}
+    parts = [PanopticQuality(truth.categories, thresholds=(0.5, 0.25)) for _ in range(3)]
+    for index, picture in enumerate(truth.pictures):
+        predicted = by_id[picture.image_id]
+        parts[index % 3].update(
+            PanopticMap(ids=read_ids(ORACLE / "pred" / predicted.mask_name), segments=predicted.segments),
+            PanopticMap(ids=read_ids(ORACLE / "gt" / picture.mask_name), segments=picture.segments),
+        )
+    agrees((parts[0] + parts[1] + parts[2]).compute(0.5))
+
+
+@needs_oracle
+def test_the_challenge_format_has_annotations_alone(tmp_path: Path) -> None:
+    root = json.loads((ORACLE / "pred.json").read_text())
+    bare = tmp_path / "pred.json"
+    bare.write_text(json.dumps({"annotations": root["annotations"]}))
+    agrees(quality_of_files(ORACLE / "gt.json", bare, prediction_folder=ORACLE / "pred").compute())
+
+
+@needs_oracle
+def test_faults_of_a_prediction_are_named(tmp_path: Path) -> None:
+    shutil.copytree(ORACLE / "pred", tmp_path / "pred")
+    root = json.loads((ORACLE / "pred.json").read_text())
+    target = tmp_path / "pred.json"
+
+    def score() -> None:
+        target.write_text(json.dumps(root))
+        quality_of_files(ORACLE / "gt.json", target)
+
+    taken = next(entry for entry in root["annotations"] if len(entry["segments_info"]) > 1)
+    root["annotations"].remove(taken)
+    with pytest.raises(DataError, match=r"pred\.json has no annotation of 1 pictures .*image id"):
+        score()
+    root["annotations"].append(taken)
+    first = taken["segments_info"].pop()
+    with pytest.raises(DataError, match=rf"pred/{taken['file_name']}.*pixels with ids \[{first['id']}\]"):
+        score()
+    taken["segments_info"].append({**first, "category_id": 12345})
+    with pytest.raises(DataError, match="12345"):
+        score()
+    taken["segments_info"][-1] = first
+    (tmp_path / "pred" / taken["file_name"]).unlink()
+    with pytest.raises(DataError, match=rf"{taken['file_name']} cannot be read"):
+        score()
+
+
+@pytest.mark.parametrize("name", ["coco-mini", "coco-panoptic-133"])
+def test_real_truth_against_itself_is_perfect(name: str) -> None:
+    folder = SHARED / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    files = CocoPanoptic(folder, "val", decode=False).files
+    result = quality_of_files(files.annotations, files.annotations).compute()
+    assert result.all is not None
+    # Crowds are left out of the truth, and excused in the prediction.
+    assert (result.all.pq, result.all.fp, result.all.fn) == (1.0, 0, 0)
