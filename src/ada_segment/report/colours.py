@@ -7,8 +7,12 @@ the two grounds.
 import colorsys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
 
 from ada_segment.panoptic.categories import Categories
+from ada_segment.report.distinct import spread
 
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 SKY, VERMILION, PURPLE, GREY = "#56b4e9", "#d55e00", "#cc79a7", "#8a8a8a"
@@ -41,18 +45,18 @@ def loss_styles(names: Iterable[str]) -> dict[str, LineStyle]:
 
 def class_colours(categories: Categories) -> dict[int, Rgb]:
     """A colour for each class, by category id. Things are vivid and stuff is pale, so that things stand out."""
-    colours = {}
-    for group, vivid in ((categories.things, True), (categories.stuff, False)):
-        for place, category in enumerate(group):
-            hue, light, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _rgb(HUES[place % len(HUES)])))
-            turn = place // len(HUES)
-            if not vivid:
-                # Half a step round the wheel keeps the first stuff class from looking like the first thing class.
-                hue, light, saturation = hue + 0.08, 0.5 + 0.5 * light * 0.9, saturation * 0.45
-            hue += 0.381966 * 0.15 * turn
-            light = min(0.88, max(0.15, light + (0.0, 0.14, -0.14)[turn % 3]))
-            colours[category.id] = _to_rgb(hue, light, saturation)
-    return colours
+    return dict(_class_colours(tuple((category.id, category.isthing) for category in categories)))
+
+
+@lru_cache(maxsize=8)
+def _class_colours(classes: tuple[tuple[int, bool], ...]) -> tuple[tuple[int, Rgb], ...]:
+    things = [category_id for category_id, isthing in classes if isthing]
+    stuff = [category_id for category_id, isthing in classes if not isthing]
+    first = np.array([_rgb(BLUE)], dtype=np.uint8)
+    vivid = np.concatenate([first, spread(max(0, len(things) - 1), vivid=True, beside=first)])
+    pale = spread(len(stuff), vivid=False, beside=vivid)
+    colours = [*vivid[: len(things)].tolist(), *pale.tolist()]
+    return tuple((key, (r, g, b)) for key, (r, g, b) in zip(things + stuff, colours, strict=True))
 
 
 def instance_shade(colour: Rgb, place: int) -> Rgb:
