@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
+from made_data import HEIGHT, SHARED, WIDTH, colours, draw_ids, write_folder
+from PIL import Image
 
+from ada_segment.data import png
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.layout import list_splits
 from ada_segment.data.png import read_header, read_ids, write_ids
@@ -80,6 +82,18 @@ def test_ids_return_from_a_png(tmp_path: Path) -> None:
     write_ids(tmp_path / "ids.png", ids)
     assert read_header(tmp_path / "ids.png") == (37, 53)
     assert (read_ids(tmp_path / "ids.png") == ids).all()
+    with_alpha = np.dstack([colours(ids), np.random.default_rng(1).integers(0, 256, ids.shape, dtype=np.uint8)])
+    Image.fromarray(with_alpha).save(tmp_path / "alpha.png")
+    assert (read_ids(tmp_path / "alpha.png") == ids).all()
+
+
+def test_both_decoders_give_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspng")
+    ids = np.random.default_rng(0).integers(0, 2**24, (37, 53)).astype(np.int32)
+    write_ids(tmp_path / "ids.png", ids)
+    fast = read_ids(tmp_path / "ids.png")
+    monkeypatch.setattr(png, "pyspng", None)
+    assert (read_ids(tmp_path / "ids.png") == fast).all()
 
 
 @pytest.mark.parametrize(

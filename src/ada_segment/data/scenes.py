@@ -11,7 +11,7 @@ CACHE_BYTES = 512 * 2**20
 
 
 class Scenes:
-    """Scenes drawn from (seed, split, index) alone: the same on every machine but for rounding; no two splits share one.
+    """Scenes drawn from (seed, split, index) alone: the same on every machine but for rounding, none in two splits.
 
     Pictures are kept in memory once drawn, up to half a gigabyte, since every epoch looks at them again.
 
