@@ -1,48 +1,5 @@
-"""All strategies, by name."""
+"""Strategies: which weights the members of a round try, and whose state goes on."""
 
-import difflib
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from ada_segment.population.strategies.registry import SETTINGS, STRATEGIES, make_strategy
 
-from ada_segment.errors import ConfigError
-from ada_segment.population.strategies.ada_segment import AdaSegment, AdaSegmentSettings
-from ada_segment.population.strategies.base import Strategy
-from ada_segment.population.strategies.constant import Default, SelectOnly
-from ada_segment.population.strategies.pbt import PBT, PBTSettings
-from ada_segment.population.strategies.published import Published, PublishedSettings
-from ada_segment.population.strategies.random_weights import RandomWeights, RandomWeightsSettings
-
-STRATEGIES: dict[str, type[Strategy]] = {
-    kind.name: kind for kind in (AdaSegment, Published, PBT, RandomWeights, SelectOnly, Default)
-}
-SETTINGS: dict[str, type[Any]] = {
-    AdaSegment.name: AdaSegmentSettings,
-    Published.name: PublishedSettings,
-    PBT.name: PBTSettings,
-    RandomWeights.name: RandomWeightsSettings,
-}
-
-
-def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any]) -> Strategy:
-    """The strategy of that name, with these settings; an object is returned as it is.
-
-    Raises:
-        ConfigError: the name or a setting is unknown (the nearest one is named), or a value is not usable.
-    """
-    if isinstance(strategy, Strategy):
-        if settings:
-            raise ConfigError(f"settings {', '.join(settings)} belong to the strategy object; give them when making it")
-        return strategy
-    if strategy not in STRATEGIES:
-        raise ConfigError(f"unknown strategy {strategy!r}{_nearest(strategy, STRATEGIES)}")
-    known = [field.name for field in fields(SETTINGS[strategy])] if strategy in SETTINGS else []
-    for name in settings:
-        if name not in known:
-            raise ConfigError(f"strategy {strategy} has no setting {name!r}{_nearest(name, known)}")
-    return STRATEGIES[strategy](**settings)
-
-
-def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {close[0]}? Known: {', '.join(known)}" if close else "; it has none"
+__all__ = ["SETTINGS", "STRATEGIES", "make_strategy"]
