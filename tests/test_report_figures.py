@@ -1,5 +1,6 @@
 """Figures: right numbers, one style a loss, valid files for any history."""
 
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,15 @@ from PIL import Image
 from ada_segment.report.colours import GREY, loss_styles
 from ada_segment.report.figure_files import inline_svg, save_figures, svg
 from ada_segment.report.figure_style import INK_OF_PAGE
-from ada_segment.report.figures import draw_all, loss_figure, reward_figure, share_figure, shares, weight_figure
+from ada_segment.report.figures import (
+    controller_figure,
+    draw_all,
+    loss_figure,
+    reward_figure,
+    share_figure,
+    shares,
+    weight_figure,
+)
 from ada_segment.report.history import History, as_history, parse_round
 
 
@@ -56,6 +65,22 @@ def test_weights_and_losses_are_those_of_the_lineage() -> None:
         colour = styles[name].colour
         assert weights[colour][1] == pytest.approx([member["weights"][name] / DEFAULTS[name] for member in chosen])
         assert losses[colour][1] == pytest.approx([member["losses"][name] for member in chosen])
+
+
+def test_the_controller_is_drawn_where_the_journal_tells_of_it() -> None:
+    assert controller_figure(HISTORY) is None
+    records = make_rounds(rounds=3)
+    for t, record in enumerate(records):
+        record["controller"] = {"mean": {name: DEFAULTS[name] * 2**t for name in SIX}, "step": math.log(2)}
+    figure = controller_figure(history_of(records), defaults=DEFAULTS)
+    assert figure is not None
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 3]
+    assert len(drawn) == 6
+    for line in drawn:
+        assert np.array(line.get_data()).tolist() == [[1, 2, 3], [1, 2, 4]]
+    (band, *_) = figure.axes[0].collections
+    assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(0.5)
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(8)
 
 
 def test_tied_losses_share_one_line_in_turns() -> None:

@@ -120,7 +120,7 @@ def test_every_number_comes_from_the_run_folder(run: Path, baseline: Path) -> No
         assert row in text
     for record in records:
         rewards = [m["reward"] for m in record["members"] if m["reward"] is not None]
-        row = f"{record['round'] + 1} {max(rewards):.2f} {record['best']} {sum(rewards) / len(rewards):.2f}"
+        row = f"{record['round'] + 1} {max(rewards):.2f} – {record['best']} {sum(rewards) / len(rewards):.2f}"
         assert row in text
     assert "strategy ada-segment, seed 3, 18 rounds" in text
     assert "loss_mask = nan" in text
@@ -132,6 +132,17 @@ def test_every_number_comes_from_the_run_folder(run: Path, baseline: Path) -> No
 def test_the_controller_is_named_where_there_is_one(run: Path) -> None:
     (run / "controller.safetensors").touch()
     assert f"--weights {run} " in Page(render_page(read_run(run))).text
+
+
+def test_what_the_controller_noted_is_shown(tmp_path: Path) -> None:
+    records = make_rounds(rounds=3, members=2)
+    for record in records:
+        record["controller"] = {"mean": DEFAULTS, "step": 0.3, "predicted": [50.25, None], "noise": 0.1234}
+        record["best"] = 0
+    page = Page(render_page(read_run(write_run(tmp_path / "run", records))))
+    assert "What the controller wanted" in page.text
+    assert f"1 {records[0]['members'][0]['reward']:.2f} 50.25 0" in page.text
+    assert "0.1234" in page.text
 
 
 def test_a_run_still_going(tmp_path: Path) -> None:

@@ -156,10 +156,11 @@ class LiveDisplay(_Progress):
     def _heading(self) -> Text:
         if not self.rounds:
             return Text("starting", style="bold")
-        text = Text(f"round {self.round + 1} of {self.rounds}", style="bold")
+        over = bool(self.past) and self.past[-1].round == self.rounds - 1
+        text = Text("all rounds done" if over else f"round {self.round + 1} of {self.rounds}", style="bold")
         text.append(f"  {duration(self.clock() - self._began)}", style="not bold")
         left = self.seconds_left()
-        if left is not None:
+        if left is not None and not over:
             text.append(f", about {duration(left)} left", style="not bold")
         if self.best is not None:
             text.append("  best ", style="not bold")

@@ -1,5 +1,6 @@
 """Figures of a run: rewards, weights, raw losses, and what share of the total each loss has."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -73,14 +74,38 @@ def weight_figure(
             for name, style in loss_styles(history.losses).items():
                 _band(axes, history, name, style.colour, defaults)
         _draw_lines(axes, lines, history.losses)
-        axes.axhline(1.0, color=ink, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.set_yscale("log", base=2)
-        axes.yaxis.set_major_locator(LogLocator(base=2))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"×{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, 0.45), max(high, 2.2))
+        _log2_axis(axes, ink)
         axes.set_ylabel("weight / default weight")
+        add_legend(figure, _last(lines), history.losses, legend=legend)
+    return figure
+
+
+def controller_figure(
+    history: History, *, defaults: Mapping[str, float] | None = None, legend: bool = True, ink: str = INK_OF_PAPER
+) -> Figure | None:
+    """What the controller wanted, round by round, relative to the defaults; the band is its step, one deviation.
+
+    None where the journal holds no such notes, since the strategy learns nothing.
+    """
+    noted = [(record.round + 1, record.controller) for record in history.rounds if record.controller.get("mean")]
+    if not noted:
+        return None
+    lines: Lines = {}
+    with canvas(ink) as (figure, axes):
+        for place, notes in noted:
+            for name, value in relative(notes["mean"], defaults).items():
+                if value > 0:
+                    lines.setdefault(name, []).append((place, value))
+        steps = {place: float(notes.get("step") or 0.0) for place, notes in noted}
+        if any(steps.values()) and len(history.losses) <= LEGEND_ROWS:
+            for name, style in loss_styles(history.losses).items():
+                path = lines.get(name, [])
+                low = [value * math.exp(-steps[place]) for place, value in path]
+                high = [value * math.exp(steps[place]) for place, value in path]
+                axes.fill_between([place for place, _ in path], low, high, color=style.colour, alpha=0.1, linewidth=0)
+        _draw_lines(axes, lines, history.losses)
+        _log2_axis(axes, ink)
+        axes.set_ylabel("wanted weight / default weight")
         add_legend(figure, _last(lines), history.losses, legend=legend)
     return figure
 
@@ -143,13 +168,15 @@ def draw_all(
     legend: bool = True,
     ink: str = INK_OF_PAPER,
 ) -> dict[str, Figure]:
-    """The four figures, by file name without ending."""
-    return {
+    """All figures that the history has something to show in, by file name without ending."""
+    drawn = {
         "reward": reward_figure(history, baseline=baseline, label=reward_label, legend=True, ink=ink),
         "weights": weight_figure(history, defaults=defaults, legend=legend, ink=ink),
         "shares": share_figure(history, legend=legend, ink=ink),
         "losses": loss_figure(history, baseline=baseline, legend=legend, ink=ink),
+        "controller": controller_figure(history, defaults=defaults, legend=legend, ink=ink),
     }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 Lines = dict[str, list[tuple[int, float]]]
@@ -165,6 +192,17 @@ def _lines(
             if value > 0:
                 lines.setdefault(name, []).append((record.round + 1, value))
     return lines
+
+
+def _log2_axis(axes: Axes, ink: str) -> None:
+    """Weights relative to their defaults: steps of two, and the default as a dotted line, always in view."""
+    axes.axhline(1.0, color=ink, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_locator(LogLocator(base=2))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"×{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.45), max(high, 2.2))
 
 
 def _last(lines: Lines) -> dict[str, float]:

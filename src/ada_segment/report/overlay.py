@@ -151,12 +151,17 @@ def _write_names(
     for segment in sorted(segments, key=lambda segment: -segment.area):
         name = categories[segment.category_id].name + (" (crowd)" if segment.iscrowd else "")
         inside = (ids == segment.id) & free
+        rows, columns = inside.any(axis=1).nonzero()[0], inside.any(axis=0).nonzero()[0]
+        if not len(rows):
+            continue
+        # Only the segment's own box is looked at, since most segments are small.
+        inside = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         for font_size in FONT_SIZES:
             font = ImageFont.load_default(font_size)
             left, top, right, bottom = (round(side) for side in pen.textbbox((0, 0), name, font=font, stroke_width=2))
             place = _roomiest(inside, width=right - left, height=bottom - top)
             if place is not None:
-                y, x = place
+                y, x = rows[0] + place[0], columns[0] + place[1]
                 pen.text((x - left, y - top), name, fill=PAPER, font=font, stroke_width=2, stroke_fill=INK)
                 free[y : y + bottom - top, x : x + right - left] = False
                 break

@@ -16,6 +16,7 @@ from ada_segment.report.colours import loss_styles
 from ada_segment.report.figure_files import inline_svg
 from ada_segment.report.figure_style import INK_OF_PAGE
 from ada_segment.report.figures import draw_all
+from ada_segment.report.history import RoundRecord
 from ada_segment.report.markup import Html, element, html, join, legend, table, track
 from ada_segment.report.run_files import Run, read_run
 from ada_segment.report.tables import by_quality
@@ -31,12 +32,14 @@ CAPTIONS = {
     "weights": "Weights of the model that was carried on, relative to the defaults; the bands span all members.",
     "shares": "What each loss contributes to the total that is minimised: weight × loss, as a share of the sum.",
     "losses": "Unweighted losses of the model that was carried on, mean over each round.",
+    "controller": "The weights that the controller thought best before each round; the band is how far it explored.",
 }
 TITLES = {
     "reward": "Reward by round",
     "weights": "The weights move",
     "shares": "Effective shares",
     "losses": "Raw losses",
+    "controller": "What the controller wanted",
 }
 
 
@@ -249,9 +252,11 @@ def _rounds(run: Run) -> Html:
             (
                 record.round + 1,
                 score(record.chosen.reward) if record.chosen else "–",
+                score(_predicted(record)),
                 record.best if record.best is not None else "–",
                 score(mean(rewards)) if rewards else "–",
                 f"{pstdev(rewards):.2f}" if len(rewards) > 1 else "–",
+                score(record.controller.get("noise")),
                 len(record.members) - len(rewards),
                 duration(record.seconds),
             )
@@ -261,9 +266,18 @@ def _rounds(run: Run) -> Html:
         f"{duration(sum(seconds))} in all; a round took {duration(mean(seconds))} on average, "
         f"{duration(min(seconds))} to {duration(max(seconds))}."
     )
-    headings = ("round", "reward of its best", "member", "mean of members", "their spread (SD)", "failed", "time")
+    headings = (
+        *("round", "reward of its best", "as predicted", "member", "mean of members", "their spread (SD)"),
+        *("noise as estimated (SD)", "failed", "time"),
+    )
     listed = element("details", element("summary", f"all {len(rows)} rounds"), table(headings, rows))
     return join([element("h2", "Times and rounds"), element("p", times), listed])
+
+
+def _predicted(record: RoundRecord) -> float | None:
+    """The reward that the controller predicts for the member that stands for the round, where it does."""
+    predicted = record.controller.get("predicted") or []
+    return predicted[record.best] if record.best is not None and record.best < len(predicted) else None
 
 
 def _failures(run: Run) -> Html:
