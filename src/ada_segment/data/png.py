@@ -50,17 +50,17 @@ def read_ids(path: Path) -> NDArray[np.int32]:
         pixels = _decode(data)
     except (*BROKEN, RuntimeError) as error:
         raise FileError(path, f"is damaged ({error})", "restore the file") from None
-    # Three bytes of colour are the number itself; the fourth is alpha or not defined.
-    return (pixels & 0xFFFFFF).astype(np.int32, copy=False).reshape(height, width)
+    return pixels.reshape(height, width).astype(np.int32, copy=False)
 
 
 def _decode(data: bytes) -> NDArray[np.int32]:
-    """Four bytes a pixel, as one little-endian number each."""
+    """Four bytes a pixel are one number; its last byte, alpha or not defined, is taken off."""
     if pyspng is not None:
-        decoded: NDArray[np.int32] = pyspng.load(data, format="RGBA").view("<i4")
-        return decoded
+        pixels: NDArray[np.int32] = pyspng.load(data, format="RGBA").view("<i4")
+        pixels &= 0xFFFFFF
+        return pixels
     with Image.open(io.BytesIO(data)) as image:
-        return np.frombuffer(image.convert("RGB").tobytes("raw", "RGBX"), dtype="<i4")
+        return np.frombuffer(image.convert("RGB").tobytes("raw", "RGBX"), dtype="<i4") & 0xFFFFFF
 
 
 def _parse_header(path: Path, head: bytes) -> tuple[int, int]:

@@ -1,0 +1,76 @@
+"""A JSON file looked at with care: what is wrong with it is noted, and only what has the right form is handed on."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ada_segment.data.problems import Problem
+
+
+@dataclass(slots=True)
+class Inspection:
+    """What has been found wrong with one file so far.
+
+    Attributes:
+        path: the file.
+        problems: in the order in which they were found.
+    """
+
+    path: Path
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, kind: str, message: str, fix: str, *, fatal: bool = True) -> None:
+        """Note a problem; see `Problem`."""
+        self.problems.append(Problem(kind=kind, file=str(self.path), message=message, fix=fix, fatal=fatal))
+
+    def load(self) -> dict[str, Any]:
+        """The file's object; empty, and a problem noted, where it has none with a list `annotations`."""
+        try:
+            root = json.loads(self.path.read_bytes())
+        except OSError as error:
+            self.add("missing annotations", f"cannot be read ({error.strerror})", "restore the file")
+            return {}
+        except (ValueError, RecursionError) as error:
+            self.add("broken JSON", f"is no JSON ({error})", "write it anew")
+            return {}
+        if not isinstance(root, dict) or not isinstance(root.get("annotations"), list):
+            self.add(
+                "malformed annotations",
+                "has no list `annotations`",
+                "write it in COCO panoptic format: images, annotations, categories",
+            )
+            return {}
+        return root
+
+    def entries(self, root: dict[str, Any], key: str, needed: dict[str, type]) -> Iterator[dict[str, Any]]:
+        """The entries of a list that have all the fields they need, of the types they need."""
+        entries = root.get(key, [])
+        if not isinstance(entries, list):
+            self.add("malformed annotations", f"has `{key}` that is no list", f"make `{key}` a list")
+            return
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                self.add(
+                    "malformed annotations", f"has {key}[{number}] that is no object", "make it one or take it out"
+                )
+                continue
+            # JSON's true passes as a number: isthing is often written so.
+            wrong = [name for name, kind in needed.items() if not isinstance(entry.get(name), kind)]
+            if wrong:
+                wanted = ", ".join(f"{name} ({needed[name].__name__})" for name in wrong)
+                self.add(
+                    "malformed annotations", f"has {key}[{number}] without a proper {wanted}", "add what is missing"
+                )
+                continue
+            yield entry
+
+    def stays_inside(self, name: str) -> bool:
+        """Whether a file name stays within its folder, on any system; a problem is noted where not."""
+        parts = PurePosixPath(name).parts + PureWindowsPath(name).parts
+        away = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or ".." in parts or not parts
+        if away or name.startswith("\\") or "\0" in name:
+            self.add("file outside", f"names {name!r}, which leaves its folder", "name files within the folder")
+            return False
+        return True
