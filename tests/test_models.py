@@ -90,7 +90,7 @@ def test_pictures_without_instances_or_all_void_do_not_break_training(name: str)
     network = model(name)
     images, targets = batch()
     bare = Target(
-        boxes=torch.zeros(0, 4),
+        boxes=torch.zeros(0, 4, dtype=torch.int64),
         labels=torch.zeros(0, dtype=torch.int64),
         masks=torch.zeros(0, 64, 64, dtype=torch.uint8),
         semantic=torch.full((64, 64), IGNORE),

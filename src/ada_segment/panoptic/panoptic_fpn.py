@@ -98,7 +98,7 @@ class PanopticFPN(nn.Module):
         # precision of the offsets. So the detection heads run in float32 whatever the precision around them.
         with torch.autocast(batch.tensors.device.type, enabled=False):
             features = {level: feature.float() for level, feature in features.items()}
-            boxes = list(targets)
+            boxes = [{**target, "boxes": target["boxes"].float()} for target in targets]
             proposals, rpn = self.rpn(batch, features, boxes)
             _, roi = self.roi_heads(features, proposals, batch.image_sizes, boxes)
         return {

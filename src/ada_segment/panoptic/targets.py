@@ -18,7 +18,7 @@ class Target(TypedDict):
     """Training target of one picture of H x W pixels with N instances."""
 
     boxes: Tensor
-    """[N, 4] float32, x1 y1 x2 y2 in pixels, x2 and y2 exclusive."""
+    """[N, 4] int64, x1 y1 x2 y2 in pixels, x2 and y2 exclusive. Whole numbers, since mixed precision rounds others."""
     labels: Tensor
     """[N] int64, contiguous thing labels 1..T."""
     masks: Tensor
@@ -38,13 +38,13 @@ def make_target(truth: PanopticMap, categories: Categories) -> Target:
     if not instances:
         height, width = ids.shape
         return Target(
-            boxes=torch.zeros(0, 4),
+            boxes=torch.zeros(0, 4, dtype=torch.int64),
             labels=torch.zeros(0, dtype=torch.int64),
             masks=torch.zeros(0, height, width, dtype=torch.uint8),
             semantic=semantic,
         )
     masks = ids[None] == torch.tensor([s.id for s in instances], dtype=ids.dtype)[:, None, None]
-    boxes = masks_to_boxes(masks)
+    boxes = masks_to_boxes(masks).long()
     boxes[:, 2:] += 1  # masks_to_boxes names the last pixel; a box one pixel wide has to have an area
     labels = torch.tensor([categories.thing_label(s.category_id) for s in instances], dtype=torch.int64)
     return Target(boxes=boxes, labels=labels, masks=masks.to(torch.uint8), semantic=semantic)

@@ -41,17 +41,17 @@ def predict_all(
     return predictions, truths
 
 
-def reward_of(name: str, predictions: list[Prediction], truths: list[PanopticMap], categories: Categories) -> float:
-    """The reward that `name` says (see `TrainingSettings.reward`), in percent.
+def check_reward(name: str) -> None:
+    """Raises ConfigError when there is no reward of that name."""
+    if name not in REWARDS:
+        raise ConfigError(f"reward {name!r} is unknown; choose one of {', '.join(REWARDS)}")
 
-    Raises:
-        ConfigError: the name is unknown.
-    """
+
+def reward_of(name: str, predictions: list[Prediction], truths: list[PanopticMap], categories: Categories) -> float:
+    """The reward that `name` says (see `TrainingSettings.reward`), in percent. Raises like `check_reward`."""
+    check_reward(name)
     usual = Thresholds()
     if name == "pq":
         return 100 * quality(predictions, truths, categories, usual).compute().pq
-    if name == "pq-tuned":
-        return 100 * tune_score(predictions, truths, categories, usual)[1]
-    if name == "pq-soft":
-        return 100 * tune_score(predictions, truths, categories, usual, ious=SOFT_IOUS)[1]
-    raise ConfigError(f"reward {name!r} is unknown; choose one of {', '.join(REWARDS)}")
+    ious = SOFT_IOUS if name == "pq-soft" else (0.5,)
+    return 100 * tune_score(predictions, truths, categories, usual, ious=ious)[1]

@@ -86,6 +86,7 @@ def training_batches(
         batch_sampler=order,
         num_workers=workers,
         collate_fn=_columns,
+        generator=torch.Generator(),
     )
 
 
@@ -93,7 +94,14 @@ def evaluation_batches(
     dataset: PanopticDataset, resize: Callable[[Sample], Sample], *, batch_size: int, workers: int
 ) -> Iterable[EvalBatch]:
     """All pictures in their order, resized, each with its truth in the original size."""
-    return DataLoader(_Resized(dataset, resize), batch_size=batch_size, num_workers=workers, collate_fn=_columns)
+    return DataLoader(
+        _Resized(dataset, resize),
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=_columns,
+        # A loader draws a seed for its processes; from a generator of its own, so that evaluating leaves no trace.
+        generator=torch.Generator(),
+    )
 
 
 def _columns(rows: list[tuple[Tensor, object]]) -> tuple[list[Tensor], list[object]]:

@@ -13,7 +13,7 @@ from ada_segment.data.transforms import Resize, TrainTransform
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.registry import build_model
 from ada_segment.panoptic.settings import ModelSettings
-from ada_segment.training.evaluation import predict_all, reward_of
+from ada_segment.training.evaluation import check_reward, predict_all, reward_of
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
@@ -62,7 +62,9 @@ class PanopticMember:
         self.resize = Resize(augmentation.size, augmentation.max_size)
         steps = steps_per_epoch(len(train), training.batch_size)
         self.total_steps = rounds * training.epochs_per_round * steps
-        learning_rate(0, self.total_steps, training)  # refuses an unknown schedule before any work
+        # What is unknown is refused here, before any work.
+        learning_rate(self.total_steps, self.total_steps, training)
+        check_reward(training.reward)
         self.step = 0
 
         self.fabric = build_fabric(training)

@@ -1,0 +1,38 @@
+"""Runs small enough for tests: few scenes of 32 pixels, a network of a few thousand parameters."""
+
+from pathlib import Path
+from typing import Any
+
+from ada_segment.config import Settings, resolve
+
+SMALL: dict[str, Any] = {
+    "data.scenes_train": 24,
+    "data.scenes_test": 6,
+    "data.reward_minimum": 4,
+    "augmentation.size": 32,
+    "model.width": 4,
+    "model.fpn_channels": 8,
+    "model.semantic_channels": 8,
+    "model.box_channels": 16,
+    "model.mask_channels": 8,
+    "model.proposals_before_nms": 40,
+    "model.proposals": 10,
+    "model.rpn_samples": 8,
+    "model.roi_samples": 8,
+    "training.batch_size": 4,
+    "training.lr": 0.005,
+    "search.members": 2,
+    "search.rounds": 3,
+}
+
+
+def small(**changes: Any) -> Settings:
+    """The tiny preset, made smaller; keys with __ for dots."""
+    flags = {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return resolve(preset="tiny", flags=flags)
+
+
+def arguments(out: Path, **changes: Any) -> list[str]:
+    """The same as arguments of `ada-segment search`."""
+    flags = {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return ["--preset", "tiny", "--out", str(out), *(f"--set={key}={value}" for key, value in flags.items())]
