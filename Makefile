@@ -40,8 +40,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install
 	rm -rf runs/demo runs/demo-default
 	$(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --seed 0 --out runs/demo
-	$(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --seed 0 --strategy default \
+	$(BIN)/ada-segment train --data scenes --model panoptic-fpn --preset tiny --seed 0 --weights default \
 	    --out runs/demo-default
+	$(BIN)/ada-segment report runs/demo --baseline runs/demo-default
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS)
