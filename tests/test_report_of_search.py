@@ -2,14 +2,19 @@
 
 import io
 import json
+import re
+import shlex
 from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import typer
 from rich.console import Console
 
+from ada_segment.cli import app
 from ada_segment.errors import SearchError
 from ada_segment.population.search import search
 from ada_segment.report.display import LiveDisplay, PlainDisplay
@@ -72,6 +77,33 @@ def test_every_strategy_can_be_shown(strategy: str, tmp_path: Path) -> None:
     assert ("What the controller wanted" in markup) == (result.controller is not None)
     assert isinstance(lines.file, io.StringIO)
     assert lines.file.getvalue().count("\n") == len(result.journal) * (1 + len(result.journal[0]["members"]))
+
+
+@pytest.mark.parametrize("strategy", ["ada-segment", "random"])
+def test_the_program_that_the_page_gives_runs(strategy: str, tmp_path: Path) -> None:
+    search(lambda seed: Walker(), losses=LOSSES, rounds=2, members=2, strategy=strategy, out=tmp_path / "it's a run")
+    markup = render_page(read_run(tmp_path / "it's a run"))
+    program = re.search(r"<pre>(.*?)</pre>", markup, re.DOTALL)
+    assert program is not None
+    given: dict[str, Any] = {"make_member": lambda seed: Walker(), "rounds": 3}
+    lines = unescape(program[1]).splitlines()
+    exec("\n".join([*lines[:-1], f"result = {lines[-1]}"]), given)
+    assert len(given["result"].schedule) == 3
+
+
+def test_the_commands_that_the_page_gives_are_commands(tmp_path: Path) -> None:
+    search(lambda seed: Walker(), losses=LOSSES, rounds=2, members=2, strategy="random", out=tmp_path / "a run")
+    (tmp_path / "a run" / "config.yaml").touch()
+    markup = render_page(read_run(tmp_path / "a run"))
+    commands = re.findall(r"^(?:<pre>)?(ada-segment .*?)(?:</pre>.*)?$", markup, re.MULTILINE)
+    assert len(commands) == 2
+    group = typer.main.get_command(app)
+    for command in commands:
+        _, name, *arguments = shlex.split(unescape(command).replace(" N ", " 3 "))
+        with group.make_context("ada-segment", [name, *arguments], resilient_parsing=False) as context:
+            chosen = group.get_command(context, name)
+            assert chosen is not None
+            chosen.make_context(name, arguments, parent=context)
 
 
 def test_the_live_display_follows_a_search_on_a_terminal(tmp_path: Path) -> None:

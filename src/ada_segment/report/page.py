@@ -101,15 +101,7 @@ def _answer(run: Run, baseline: Run | None) -> Html:
         tiles.append(_tile("cost", cost, f"{members} members; {duration(run.history.seconds)} of wall time"))
     if failures := len(run.history.failures):
         tiles.append(_tile("failures", str(failures), "rounds of a member that failed; listed below"))
-    what = "controller" if run.has_controller else "schedule"
-    source = run.path if run.has_controller else run.path / "schedule.json"
-    commands = [
-        "# segment pictures with the best model",
-        f"ada-segment predict {quote(str(run.path))} IMAGE... --out DIR",
-        f"# train one model, on these pictures or others, under the {what} of this run",
-        f"ada-segment train --data DATA --weights {quote(str(source))} --epochs N --out NEW",
-    ]
-    use = join([element("h2", "Use it now"), element("pre", "\n".join(commands))])
+    use = join([element("h2", "Use it now"), element("pre", "\n".join(_commands(run)))])
     caution = "One run each: before you trust a difference, repeat both with several seeds." if baseline else None
     return join(
         [
@@ -118,6 +110,31 @@ def _answer(run: Run, baseline: Run | None) -> Html:
             use if run.history.rounds else None,
         ]
     )
+
+
+def _commands(run: Run) -> list[str]:
+    """What to do with the run: on the command line where it came from there, otherwise in a program."""
+    what = "controller" if run.has_controller else "schedule"
+    if run.config is not None:
+        source = run.path if run.has_controller else run.path / "schedule.json"
+        return [
+            "# segment pictures with the best model",
+            f"ada-segment predict {quote(str(run.path))} IMAGE... --out DIR",
+            f"# train one model, on these pictures or others, under the {what} of this run",
+            f"ada-segment train --data DATA --weights {quote(str(source))} --epochs N --out NEW",
+        ]
+    folder = repr(str(run.path))
+    names, strategy = "Replay", f"Replay.load({folder})"
+    if run.has_controller:
+        names, strategy = "Transfer, load_controller", f"Transfer(load_controller({folder}))"
+    return [
+        f"# train one model, on this task or another, under the {what} of this run",
+        f"from ada_segment import {names}, search",
+        f"strategy = {strategy}",
+        f"losses = {list(run.history.losses)!r}",
+        f"defaults = {run.defaults!r}",
+        "search(make_member, losses=losses, defaults=defaults, rounds=rounds, members=1, strategy=strategy)",
+    ]
 
 
 def _score_tiles(run: Run, baseline: Run | None) -> list[Html]:
