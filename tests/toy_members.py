@@ -1,5 +1,6 @@
 """Small trainings whose best weights are known, for the tests of the search."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +44,9 @@ class QuadraticMember:
             raise KeyboardInterrupt
         row = torch.tensor([[weights[name] for name in self.names]], dtype=torch.float64)
         self.path = torch.cat([self.path, row])
-        self.luck = float(np.random.default_rng([seed, call]).standard_normal())
+        # From seed and weights alone, so that a resumed search sees what an uninterrupted one does.
+        digest = hashlib.sha256(f"{seed}".encode() + row.numpy().round(9).tobytes()).digest()
+        self.luck = float(np.random.default_rng(list(digest)).standard_normal())
         losses = {name: math.exp(-0.3 * round) * (1 + i) for i, name in enumerate(self.names)}
         if self.failing == "nan loss":
             losses[self.names[0]] = math.nan

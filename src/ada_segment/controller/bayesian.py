@@ -4,7 +4,6 @@ The mathematics is in docs/controller.md.
 """
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
@@ -30,6 +29,7 @@ class BayesianSettings:
         steer: standard deviation of what one unit of a dynamics feature moves the optimum; 0: the state is not used.
         use_state: whether the optimum may depend on the learning dynamics (point 8).
         memory: how many rounds are learned from, the last ones; None: all (point 6).
+        clip: surpluses of a reward over its prediction beyond so many (robust) standard deviations are drawn in.
         bound: of |log-weight|.
         fixed_scale: whether the mean of the log-weights is held at 0 (point 1).
     """
@@ -41,6 +41,7 @@ class BayesianSettings:
     steer: tuple[float, ...] = (0.0, 0.5)
     use_state: bool = True
     memory: int | None = None
+    clip: float = 2.5
     bound: float = BOUND
     fixed_scale: bool = True
 
@@ -203,16 +204,26 @@ class BayesianController(Controller):
         walks = (walk**2, 0 * ones, 0 * ones, 0 * ones)
         scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
         self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
-        for round in self._rounds:
-            self._absorb(round, average=False)
         self._coefficients = self._bank.coefficients()
+        self._surpluses: list[float] = []
+        for round in self._rounds:
+            self._absorb(round)
 
-    def _absorb(self, round: Round, *, average: bool = True) -> None:
+    def _absorb(self, round: Round) -> None:
         self._bank.advance()
         x = round.x - self._origin
-        self._bank.update(self._features(round.state, x), -(x * x).sum(-1), round.rewards)
-        if average:
-            self._coefficients = self._bank.coefficients()
+        rewards = self._drawn_in(round)
+        self._bank.update(self._features(round.state, x), -(x * x).sum(-1), rewards)
+        self._coefficients = self._bank.coefficients()
+
+    def _drawn_in(self, round: Round) -> Vector:
+        """The rewards, those that no prediction explains drawn in (Huber): one wild reward must not decide."""
+        predicted = self.predict(round.state, round.x)
+        surplus = round.rewards - predicted
+        surplus = surplus - np.median(surplus)
+        self._surpluses.extend(np.abs(surplus).tolist())
+        limit = self.settings.clip * 1.4826 * float(np.median(self._surpluses))
+        return round.rewards if limit == 0 else predicted + np.clip(surplus, -limit, limit)
 
     def _features(self, state: Vector, x: Vector) -> Vector:
         """[K, d]: what multiplies b [groups], beta [F - 1], B [groups, F], and the curvature's part [groups]."""
@@ -237,8 +248,3 @@ class BayesianController(Controller):
         # A loss may look flat or even bent upwards by chance; the bound would then decide alone.
         curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
         return slope, curvature
-
-
-def exploration_scale(first: float, last: float, share: float) -> float:
-    """Geometric path from `first` at share 0 to `last` at share 1."""
-    return math.exp((1 - share) * math.log(first) + share * math.log(last))

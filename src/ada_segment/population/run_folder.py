@@ -64,10 +64,10 @@ class RunFolder:
     def __init__(self, path: Path, *, identity: dict[str, Any], resume: bool) -> None:
         self.path = path
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
-        if not resume:
-            refuse_used(path)
-        else:
+        if resume and not path.is_file():
             self._check_identity()
+        else:
+            refuse_used(path)
 
     def load(self) -> Progress | None:
         """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.
@@ -102,6 +102,7 @@ class RunFolder:
                 _remove(path)
         if progress is not None:
             self._derive(progress, controller, best_changed=True)
+            self._prune()
 
     def save(self, progress: Progress, controller: Controller | None) -> None:
         """Store the round that `progress` ends with: journal line, checkpoint, then all that follows from them."""
@@ -114,6 +115,9 @@ class RunFolder:
         )
         assert progress.best is not None
         self._derive(progress, controller, best_changed=progress.best.round == record["round"])
+        self._prune()
+
+    def _prune(self) -> None:
         for path in self._checkpoints()[:-KEPT]:
             _remove(path)
 
@@ -168,7 +172,7 @@ class RunFolder:
                 stored = read_about(path)
             except RunError:
                 continue
-            for key in sorted(self._identity.keys() | stored.keys()):
+            for key in dict.fromkeys([*self._identity, *stored]):
                 if stored.get(key) != self._identity.get(key):
                     raise RunError(
                         f"{self.path} holds a search with {key} = {json.dumps(stored.get(key))}, asked for is "

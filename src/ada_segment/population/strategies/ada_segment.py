@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ada_segment.controller.bayesian import BayesianController, BayesianSettings, exploration_scale
+from ada_segment.controller.bayesian import BayesianController, BayesianSettings
+from ada_segment.controller.exploration import directions, step_size
+from ada_segment.controller.luck import persistence
 from ada_segment.controller.space import BOUND, LogWeights, Vector
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
 from ada_segment.population.strategies.checks import above_zero, within
+
+# A surplus is believed up to so many standard deviations of the noise.
+CREDIBLE = 2.5
+# What is kept, from round to round, of the slowness that failures have taught.
+CAUTION = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +35,7 @@ class AdaSegmentSettings:
         use_state: point 8, the optimum may depend on the learning dynamics.
         first_step, last_step: standard deviation of a member's log-weights around the mean, first and last round.
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
-            broadcast is chosen; 0: the best predicted, 1: the best observed.
+            broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
         bound: of |log-weight|.
     """
 
@@ -40,14 +47,15 @@ class AdaSegmentSettings:
     memory: int | None = None
     tied: bool = True
     use_state: bool = True
-    first_step: float = 0.5
-    last_step: float = 0.15
-    trust: float = 0.25
+    first_step: float = 0.6
+    last_step: float = 0.3
+    trust: float | None = None
     bound: float = BOUND
 
     def __post_init__(self) -> None:
         above_zero(self, "first_step", "last_step", "bound")
-        within(self, 0.0, 1.0, "trust")
+        if self.trust is not None:
+            within(self, 0.0, 1.0, "trust")
         if self.memory is not None:
             within(self, 1, float("inf"), "memory")
 
@@ -85,12 +93,26 @@ class AdaSegment(Strategy):
         )
         self._controller = BayesianController(self._space, settings=beliefs, origin=self._space.project(origin))
         self._history: list[dict[str, float]] = []
+        self._last = self._space.project(origin)
+        self._failed = 0.0
+        self._levels: list[float] = []
+        self._surpluses: list[float] = []
 
     def plan(self, round: int) -> Plan:
         mean = self._controller.optimum(self._state(round))
-        step = self._step(round)
-        x = mean + step * self._directions(round)
-        weights = [self._space.to_weights(self._space.project(row)) for row in x]
+        # Where members failed, the way to the optimum may lead through weights that do not train: go slower.
+        mean = self._space.project(mean + self._failed * (self._last - mean))
+        step = (1 - self._failed) * step_size(
+            self._settings.first_step, self._settings.last_step, round / max(self.task.rounds - 1, 1)
+        )
+        around = directions(
+            self._space,
+            generator(self.task.seed, "ada-segment", round),
+            self.task.members,
+            antithetic=self._settings.antithetic,
+            mean_member=self._settings.mean_member,
+        )
+        weights = [self._space.to_weights(self._space.project(mean + step * row)) for row in around]
         return Plan(weights, {"mean": self._space.to_weights(mean), "step": step})
 
     def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
@@ -99,14 +121,23 @@ class AdaSegment(Strategy):
         rewards = np.array([trial.reward for trial in trials])
         self._controller.learn(state, x, rewards)
         predicted = self._controller.predict(state, x)
-        predicted += rewards.mean() - predicted.mean()
-        scores = predicted + self._settings.trust * (rewards - predicted)
-        best = trials[int(np.argmax(scores))]
+        level = float(np.mean(rewards - predicted))
+        trust = self._trust()
+        surplus = rewards - predicted - level
+        # A surplus beyond all others is an accident of the measurement rather than a better state.
+        believed = np.clip(surplus, -CREDIBLE * self._controller.noise, CREDIBLE * self._controller.noise)
+        place = int(np.argmax(predicted + trust * believed))
+        best = trials[place]
+
+        self._levels.append(level)
+        self._surpluses.append(float(surplus[place]))
         self._history.append(dict(best.losses))
+        self._last = x[place]
+        self._failed = max(1 - len(trials) / self.task.members, CAUTION * self._failed)
         by_index: list[float | None] = [None] * self.task.members
-        for trial, value in zip(trials, predicted.tolist(), strict=True):
+        for trial, value in zip(trials, (predicted + level).tolist(), strict=True):
             by_index[trial.index] = value
-        notes = {"predicted": by_index, "noise": self._controller.noise}
+        notes = {"predicted": by_index, "noise": self._controller.noise, "trust": trust}
         return broadcast(best.index, self.task.members, notes)
 
     @property
@@ -117,28 +148,27 @@ class AdaSegment(Strategy):
         return asdict(self._settings)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"controller": self._controller.state_dict(), "history": self._history}
+        return {
+            "controller": self._controller.state_dict(),
+            "history": self._history,
+            "last": self._last.tolist(),
+            "failed": self._failed,
+            "levels": self._levels,
+            "surpluses": self._surpluses,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._controller = BayesianController.from_state(state["controller"])
         self._history = [dict(losses) for losses in state["history"]]
+        self._last = np.array(state["last"])
+        self._failed = float(state["failed"])
+        self._levels = list(state["levels"])
+        self._surpluses = list(state["surpluses"])
 
     def _state(self, round: int) -> Vector:
         return self._controller.state(self._history, round=round, rounds=self.task.rounds)
 
-    def _step(self, round: int) -> float:
-        share = round / max(self.task.rounds - 1, 1)
-        return exploration_scale(self._settings.first_step, self._settings.last_step, share)
-
-    def _directions(self, round: int) -> Vector:
-        """[K, n] around 0: the mean itself first, then antithetic pairs, then one alone if K asks for it."""
-        members = self.task.members
-        if members == 1:
-            return np.zeros((1, self._space.size))
-        draws = self._space.draw(generator(self.task.seed, "ada-segment", round), (members,))
-        if self._settings.antithetic:
-            first = 1 if self._settings.mean_member and members > 2 else 0
-            draws[first + 1 :: 2] = -draws[first : members - 1 : 2]
-        if self._settings.mean_member and members > 2:
-            draws[0] = 0.0
-        return draws
+    def _trust(self) -> float:
+        if self._settings.trust is not None:
+            return self._settings.trust
+        return persistence(np.array(self._levels), np.array(self._surpluses))

@@ -1,0 +1,350 @@
+"""The engine: rounds, journal, run folder, failures, resume; for every strategy."""
+
+import contextlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_members import NAMES, QuadraticMember
+
+from ada_segment.controller.stored import load_controller
+from ada_segment.errors import ConfigError, LossError, RunError, SearchError
+from ada_segment.population import run_folder
+from ada_segment.population.journal import read_journal
+from ada_segment.population.search import SearchResult, search
+from ada_segment.population.seeds import derive_seed
+from ada_segment.population.strategies import STRATEGIES
+from ada_segment.population.strategies.replay import Replay, Transfer
+from ada_segment.storage import load_state, read_about
+
+ALL = sorted(STRATEGIES)
+TARGET = {"mask": 0.5, "box": -0.5}
+
+
+def run(member: QuadraticMember | None = None, **how: Any) -> SearchResult:
+    how = {"losses": NAMES, "rounds": 4, "members": 4, **how}
+    return search(lambda seed: member or QuadraticMember(target=TARGET), **how)
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if "seconds" not in key}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def journal_of(folder: Path) -> list[Any]:
+    return [without_times(record) for record in read_journal(folder / "history.jsonl")]
+
+
+@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("members", [1, 2, 3, 8])
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_sizes(strategy: str, members: int, count: int) -> None:
+    names = tuple(f"loss {i}" for i in range(count))
+    member = QuadraticMember(names=names)
+    result = run(member, losses=names, members=members, rounds=3, strategy=strategy)
+    assert [record["round"] for record in result.journal] == [0, 1, 2]
+    assert len(result.schedule) == 3
+    for record in result.journal:
+        assert len(record["members"]) == members
+        for entry in record["members"]:
+            assert set(entry["weights"]) == set(names)
+            assert all(math.isfinite(weight) and weight > 0 for weight in entry["weights"].values())
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_same_seed_same_journal_and_another_seed_another(strategy: str) -> None:
+    first, again, other = (without_times(run(strategy=strategy, seed=seed).journal) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_order_of_losses_does_not_matter(strategy: str) -> None:
+    for result, names in ((run(strategy=strategy), NAMES), (run(strategy=strategy, losses=NAMES[::-1]), NAMES[::-1])):
+        assert all(list(weights) == list(names) for weights in result.schedule)
+    forward, back = run(strategy=strategy).schedule, run(strategy=strategy, losses=NAMES[::-1]).schedule
+    for one, other in zip(forward, back, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+
+
+def test_state_of_the_best_was_trained_under_the_schedule() -> None:
+    for strategy in ALL:
+        result = run(strategy=strategy, rounds=5)
+        if result.best_round == 4:
+            path = result.best_state["path"].tolist()
+            assert path == [[weights[name] for name in NAMES] for weights in result.schedule]
+        standing = [record["members"][record["best"]]["reward"] for record in result.journal]
+        assert result.best_reward == max(standing) == standing[result.best_round]
+        assert len(result.best_state["path"]) == result.best_round + 1
+
+
+def test_common_random_numbers() -> None:
+    for strategy, shared in (("ada-segment", True), ("select-only", False), ("random", False), ("pbt", False)):
+        member = QuadraticMember()
+        run(member, strategy=strategy, rounds=2, members=3)
+        first, second = member.seeds[:3], member.seeds[3:]
+        assert len(set(first)) == len(set(second)) == (1 if shared else 3)
+        assert first[0] != second[0]
+        assert first[0] == derive_seed(0, "round", 0)
+    member = QuadraticMember()
+    run(member, rounds=1, members=3, common_seed=False)
+    assert len(set(member.seeds)) == 3
+
+
+@pytest.mark.parametrize("strategy", ["ada-segment", "published", "select-only"])
+def test_broadcast_members_start_from_one_state(strategy: str) -> None:
+    result = run(strategy=strategy, rounds=3)
+    for before, after in zip(result.journal, result.journal[1:], strict=False):
+        assert {entry["parent"] for entry in after["members"]} == {before["best"]}
+
+
+def test_defaults_of_zero_stay_off_and_others_are_kept() -> None:
+    for strategy in ALL:
+        defaults = {"mask": 2.0, "box": 0.0}
+        result = run(QuadraticMember(), strategy=strategy, defaults=defaults)
+        for weights in result.schedule:
+            assert weights["box"] == 0.0
+        if strategy in ("default", "select-only"):
+            assert result.schedule[0] == {"mask": 2.0, "box": 0.0, "class": 1.0}
+
+
+def test_tied_groups_share_their_factor() -> None:
+    groups = {"mask": "a", "box": "b", "class": "a"}
+    result = run(groups=groups, defaults={"class": 0.5}, rounds=4)
+    for record in result.journal:
+        for entry in record["members"]:
+            assert entry["weights"]["mask"] == pytest.approx(2 * entry["weights"]["class"])
+    untied = run(groups=groups, tied=False)
+    assert any(entry["weights"]["mask"] != entry["weights"]["class"] for entry in untied.journal[0]["members"])
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["raise", "nan loss", "inf reward"])
+@pytest.mark.parametrize("strategy", ALL)
+def test_a_failing_member_is_left_out_and_goes_on_from_the_best(strategy: str, how: str) -> None:
+    result = run(QuadraticMember(fails={(1, 2): how}), strategy=strategy)
+    failed = result.journal[1]["members"][2]
+    assert failed["status"].startswith("failed: ")
+    assert failed["reward"] is None
+    assert failed["weights"].keys() == set(NAMES)
+    assert result.journal[1]["best"] != 2
+    assert result.journal[2]["members"][2]["parent"] == result.journal[1]["best"]
+    assert all(entry["status"] == "ok" for entry in result.journal[2]["members"])
+    json.dumps(result.journal, allow_nan=False)
+
+
+def test_what_a_failing_member_tried_does_not_teach() -> None:
+    left_out = run(QuadraticMember(fails={(0, 3): "raise"}), rounds=2)
+    notes = left_out.journal[0]["controller"]["predicted"]
+    assert notes[3] is None
+    assert all(value is not None for value in notes[:3])
+
+
+def test_a_round_in_which_all_fail_is_repeated_with_half_the_step() -> None:
+    fails = {(2, call): "raise" for call in range(4)}
+    result = run(QuadraticMember(fails=fails))
+    record = result.journal[2]
+    (attempt,) = record["failed_attempts"]
+    last = result.schedule[1]
+    for wanted, taken in zip(attempt, record["members"], strict=True):
+        assert wanted["status"] == "failed: ValueError: the learning rate is too high"
+        for name in NAMES:
+            assert taken["weights"][name] == pytest.approx(math.sqrt(wanted["weights"][name] * last[name]))
+
+
+def test_a_round_that_fails_twice_ends_the_search_and_keeps_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=r"round 2 failed.*learning rate") as caught:
+        run(QuadraticMember(fails={(2, -1): "raise"}), out=tmp_path / "run", members=3)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert len(journal_of(tmp_path / "run")) == 2
+    assert load_state(tmp_path / "run" / "best.safetensors")["path"].shape[1] == 3
+    resumed = run(QuadraticMember(target=TARGET), out=tmp_path / "run", members=3, resume=True)
+    assert without_times(resumed.journal[:2]) == journal_of(tmp_path / "run")[:2]
+    assert len(resumed.journal) == 4
+
+
+def test_wrong_loss_names_are_an_error_and_no_failure() -> None:
+    with pytest.raises(LossError, match=r"missing: extra"):
+        run(losses=(*NAMES, "extra"))
+
+
+# -- run folder --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_run_folder_holds_everything(tmp_path: Path, strategy: str) -> None:
+    folder = tmp_path / "run"
+    result = run(strategy=strategy, out=folder, rounds=4)
+    assert journal_of(folder) == without_times(result.journal)
+    assert json.loads((folder / "schedule.json").read_text()) == {"losses": list(NAMES), "schedule": result.schedule}
+    about = read_about(folder / "best.safetensors")
+    assert about["reward"] == result.best_reward
+    assert about["losses"] == list(NAMES)
+    assert load_state(folder / "best.safetensors")["path"].tolist() == result.best_state["path"].tolist()
+    assert (folder / "controller.safetensors").exists() == (strategy in ("ada-segment", "published"))
+    names = sorted(path.name for path in (folder / "checkpoints").glob("*.safetensors"))
+    assert names == ["round-00002.safetensors", "round-00003.safetensors"]
+    assert not list(folder.rglob(".*"))
+
+
+def test_a_folder_in_use_is_refused_before_a_member_is_made(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    def make(seed: int) -> QuadraticMember:
+        raise AssertionError("a member was made")
+
+    with pytest.raises(RunError, match=r"notes\.txt"):
+        search(make, losses=NAMES, rounds=1, members=1, out=tmp_path)
+    with pytest.raises(RunError, match="is a file"):
+        search(make, losses=NAMES, rounds=1, members=1, out=tmp_path / "notes.txt", resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_settings_written_beforehand_are_accepted(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    assert len(run(out=tmp_path, rounds=1).journal) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("seed", {"seed": 1}),
+        ("rounds", {"rounds": 5}),
+        ("members", {"members": 3}),
+        ("strategy", {"strategy": "pbt"}),
+        ("defaults", {"defaults": {"mask": 2.0}}),
+        ("groups", {"groups": {"mask": "a", "box": "a", "class": "b"}}),
+        ("settings", {"trust": 1.0}),
+        ("losses", {"losses": ("mask", "box", "other")}),
+    ],
+)
+def test_resuming_something_else_is_refused(tmp_path: Path, key: str, other: dict[str, Any]) -> None:
+    run(out=tmp_path / "run", rounds=2)
+    with pytest.raises(RunError, match=key if key != "losses" else "losses|defaults|groups"):
+        run(**{"out": tmp_path / "run", "rounds": 2, "resume": True, **other})
+
+
+class Crash(BaseException):
+    """As good as a power cut."""
+
+
+@pytest.mark.parametrize("strategy", ALL)
+@pytest.mark.parametrize("writes", range(1, 24, 2))
+def test_resume_after_a_crash_between_any_two_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, writes: int
+) -> None:
+    whole = run(strategy=strategy, rounds=3, out=tmp_path / "whole")
+    left = writes
+
+    def crashing(function: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Crash
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        for module, name in (
+            (run_folder, "save_state"),
+            (run_folder.journal, "append_record"),
+            (run_folder.journal, "write_journal"),
+            (run_folder.schedule, "save_schedule"),
+            (run_folder, "save_controller"),
+            (run_folder, "_remove"),
+        ):
+            patch.setattr(module, name, crashing(getattr(module, name)))
+        with contextlib.suppress(Crash):  # strategies with fewer writes come to their end
+            run(strategy=strategy, rounds=3, out=tmp_path / "run")
+    resumed = run(strategy=strategy, rounds=3, out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    for name in ("schedule.json", "best.json", "controller.json"):
+        if (tmp_path / "whole" / name).exists():
+            assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    assert journal_of(tmp_path / "run") == journal_of(tmp_path / "whole")
+    assert resumed.best_state["path"].tolist() == whole.best_state["path"].tolist()
+    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert kept == sorted(path.name for path in (tmp_path / "whole" / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("strategy", ALL)
+def test_resume_after_an_interruption_in_a_member(tmp_path: Path, strategy: str) -> None:
+    whole = run(strategy=strategy)
+    with pytest.raises(KeyboardInterrupt):
+        run(QuadraticMember(target=TARGET, fails={(2, 1): "interrupt"}), strategy=strategy, out=tmp_path / "run")
+    resumed = run(strategy=strategy, out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    assert resumed.schedule == whole.schedule
+
+
+def test_resume_after_a_line_was_cut_and_a_checkpoint_damaged(tmp_path: Path) -> None:
+    whole = run(out=tmp_path / "run")
+    history, last = tmp_path / "run" / "history.jsonl", tmp_path / "run" / "checkpoints" / "round-00003.safetensors"
+    history.write_bytes(history.read_bytes()[:-20])
+    last.write_bytes(last.read_bytes()[:100])
+    resumed = run(out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal) == journal_of(tmp_path / "run")
+
+
+def test_resume_of_a_finished_run_trains_nothing(tmp_path: Path) -> None:
+    whole = run(out=tmp_path / "run")
+    member = QuadraticMember()
+    again = run(member, out=tmp_path / "run", resume=True)
+    assert member.seeds == []
+    assert again.best_reward == whole.best_reward
+    assert again.schedule == whole.schedule
+
+
+def test_resume_without_the_journal_says_so(tmp_path: Path) -> None:
+    run(out=tmp_path / "run")
+    (tmp_path / "run" / "history.jsonl").write_text("")
+    with pytest.raises(RunError, match=r"history\.jsonl ends before round 3"):
+        run(out=tmp_path / "run", resume=True)
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "text"),
+    [
+        ({"rounds": 0}, ConfigError, "rounds = 0"),
+        ({"members": 1.5}, ConfigError, "members = 1.5"),
+        ({"losses": ()}, ConfigError, "losses"),
+        ({"losses": ("a", "a")}, ConfigError, "a twice"),
+        ({"defaults": {"mask": -1.0}}, LossError, "mask"),
+        ({"defaults": {"mask": math.nan}}, LossError, "mask"),
+        ({"defaults": {"mosk": 1.0}}, LossError, "mosk"),
+        ({"groups": {"mask": "a"}}, LossError, "box, class"),
+        ({"strategy": "ada-segmnt"}, ConfigError, "did you mean ada-segment"),
+        ({"first_stp": 1.0}, ConfigError, "did you mean first_step"),
+        ({"first_step": -1.0}, ConfigError, "first_step = -1.0"),
+        ({"trust": 2.0}, ConfigError, "trust = 2.0"),
+        ({"executor": "moon"}, ConfigError, "known: local"),
+        ({"strategy": "default", "sigma": 1.0}, ConfigError, "sigma"),
+        ({"strategy": Replay({"mask": 1.0})}, LossError, "missing: box, class"),
+    ],
+)
+def test_unusable_arguments(how: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        run(**how)
+
+
+def test_replay_and_transfer_run_on_the_same_engine(tmp_path: Path) -> None:
+    found = run(out=tmp_path / "run", rounds=4)
+    replayed = run(strategy=Replay.load(tmp_path / "run"), members=1, rounds=4, out=tmp_path / "replay")
+    assert replayed.schedule == found.schedule
+    controller = load_controller(tmp_path / "run")
+    moved = run(strategy=Transfer(controller), members=1, rounds=6, out=tmp_path / "transfer")
+    assert len(moved.schedule) == 6
+    assert moved.schedule[0] == pytest.approx(controller.weights([], round=0, rounds=6))
+    assert (tmp_path / "transfer" / "controller.safetensors").exists()
+    with pytest.raises(RunError, match="settings"):
+        run(strategy=Replay(dict.fromkeys(NAMES, 1.0)), members=1, rounds=4, out=tmp_path / "replay", resume=True)
