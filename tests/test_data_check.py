@@ -2,17 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
 from made_data import colours as to_colours
 from PIL import Image
 
-from ada_segment.data.check import check_folder
+from ada_segment.data.check import check_folder, check_split
+from ada_segment.data.layout import find_split
 from ada_segment.data.problems import group
 from ada_segment.data.splits import open_splits
 from ada_segment.errors import DataError
@@ -113,6 +117,11 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "999",
     ),
     "image without annotation": (edit(lambda r: r["annotations"].pop()), "image without annotation", "0003.jpg"),
+    "PNG of two": (
+        edit(lambda r: r["annotations"][1].update(file_name="0000.png")),
+        "PNG listed twice",
+        "0000.png",
+    ),
     "segment id 0": (edit(lambda r: info(r).update(id=0)), "bad segment id", "segment 0"),
     "segment id too great": (edit(lambda r: info(r).update(id=2**24)), "bad segment id", str(2**24)),
     "segment twice": (
@@ -133,6 +142,7 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "a/../../0.png",
     ),
     "Windows path": (edit(lambda r: r["images"][0].update(file_name="C:\\a.jpg")), "file outside", "a.jpg"),
+    "name too long": (edit(lambda r: r["images"][0].update(file_name="a" * 5000)), "missing picture", "aaaa"),
     "picture missing": (lambda f: (f / JPG).unlink(), "missing picture", "0001.jpg"),
     "other ending": (lambda f: (f / JPG).rename((f / JPG).with_suffix(".JPG")), "missing picture", "0001.JPG"),
     "picture cut short": (lambda f: halve(f / JPG), "unreadable picture", "0001.jpg"),
@@ -193,6 +203,42 @@ def test_harmless_faults_are_looked_over(name: str, folder: Path) -> None:
     for index in range(len(splits.train)):
         truth = splits.train[index].truth
         assert all(segment.area == np.count_nonzero(truth.ids == segment.id) for segment in truth.segments)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**20) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in a JSON tree something could be replaced."""
+    yield path
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        yield from paths(child, (*path, key))
+
+
+@given(data=st.data(), value=JSON, whole=st.booleans())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_whatever_makes_it_stumble(
+    good: Path, tmp_path: Path, data: st.DataObject, value: Any, whole: bool
+) -> None:
+    """One node of the annotations replaced by anything: problems or none, but never another exception."""
+    root = json.loads((good / "panoptic_train.json").read_text())
+    places = list(paths(root))
+    *above, last = data.draw(st.sampled_from(places[1:]))
+    node = root
+    for key in above:
+        node = node[key]
+    node[last] = value
+    path = tmp_path / "panoptic_train.json"
+    path.write_text(json.dumps(root if whole else value))
+    files = replace(find_split(good, "train"), annotations=path)
+    annotations, problems = check_split(files, decode=True)
+    if not any(problem.fatal for problem in problems):
+        assert len(annotations.pictures) == 4
 
 
 def test_all_faults_are_found_in_one_pass(folder: Path) -> None:

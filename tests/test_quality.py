@@ -168,6 +168,15 @@ def test_an_iou_of_exactly_half_is_no_match() -> None:
     assert counts_by_class(quality) == {1: [0, 1, 1, 0.0], 7: [0, 1, 1, 0.0]}
 
 
+def test_below_one_half_the_best_pair_is_taken_first() -> None:
+    truth = make_map([[5, 5, 5, 5, 5, 5]], classes={5: 1})
+    prediction = make_map([[8, 8, 9, 9, 9, 0]], classes={8: 1, 9: 1})
+    quality = PanopticQuality(CATEGORIES, thresholds=(0.2, 0.4, 0.5))
+    quality.update(prediction, truth)
+    assert counts_by_class(quality, 0) == counts_by_class(quality, 1) == {1: [1, 1, 0, 0.5]}
+    assert counts_by_class(quality, 2) == {1: [0, 2, 1, 0.0]}
+
+
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64, np.uint8, np.int64])
 def test_ids_may_be_tensors_or_arrays_of_any_integer(kind: torch.dtype | type) -> None:
     plain = make_map([[1, 1, 2], [0, 2, 2]], classes={1: 1, 2: 7})

@@ -108,6 +108,7 @@ def _pictures(
 ) -> Iterator[Picture]:
     """The annotated pictures; `images` is None in a prediction, where nothing depends on them."""
     seen: set[int] = set()
+    masks: set[str] = set()
     for entry in found.entries(root, "annotations", {"image_id": int, "file_name": str, "segments_info": list}):
         number, mask_name = entry["image_id"], entry["file_name"]
         if number in seen:
@@ -118,6 +119,10 @@ def _pictures(
             message = f"has {mask_name} of image id {number}, which `images` lacks"
             found.add("annotation without image", message, "add the image or take the annotation out")
             continue
+        if mask_name in masks:
+            found.add("PNG listed twice", f"gives {mask_name} to two pictures", "draw each picture's own PNG")
+            continue
+        masks.add(mask_name)
         image = images[number] if images is not None else {}
         if found.stays_inside(mask_name):
             segments, boxes = _segments(found, entry, categories)

@@ -96,7 +96,7 @@ def _check_picture(picture: Picture, files: SplitFiles, *, decode: bool) -> Iter
     mask_path = files.masks / picture.mask_name
     sizes: dict[str, tuple[int, int]] = {}
     for what, path, read in (("picture", image_path, read_picture_size), ("PNG", mask_path, read_header)):
-        if not path.is_file():
+        if not _is_file(path):
             yield _missing(what, path)
             continue
         try:
@@ -155,6 +155,13 @@ def _check_ids(picture: Picture, mask_path: Path, annotations: Path) -> Iterator
                 fix="write the box around its pixels",
                 fatal=False,
             )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system, for one
+        return False
 
 
 def _missing(what: str, path: Path) -> Problem:
