@@ -18,7 +18,8 @@ from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.observer import Observer
 from ada_segment.population.run_folder import refuse_used
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
-from ada_segment.population.search import SearchResult, search
+from ada_segment.population.search import SearchResult, make_task, search
+from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy
 from ada_segment.population.strategies.constant import Default
 from ada_segment.population.strategies.replay import Replay, Transfer
@@ -65,7 +66,19 @@ def run_search(
         AdaSegmentError: a setting, the data or the folder is not usable; raised before any training.
     """
     losses = loss_table(settings.model)
+    groups = _groups(settings.search, losses)
     strategy = _strategy(settings.search)
+    # The search does the same, but settings are written before it starts, and only those that it can work with.
+    strategy.start(
+        make_task(
+            list(losses.defaults),
+            settings.search.rounds,
+            settings.search.members,
+            defaults=losses.defaults,
+            groups=groups,
+            seed=settings.seed,
+        )
+    )
     if resume and (out / FILE_NAME).is_file():
         check_same(out, settings)
     else:
@@ -94,23 +107,22 @@ def run_search(
         members=settings.search.members,
         strategy=strategy,
         defaults=losses.defaults,
-        groups=_groups(settings.search, losses),
+        groups=groups,
         seed=settings.seed,
         out=out,
         resume=resume,
         observer=observer,
-        **(settings.search.settings if isinstance(strategy, str) else {}),
     )
     member.load_state_dict(result.best_state)
     _finish(out, member, result.best_state, splits)
     return result
 
 
-def _strategy(search_settings: SearchSettings) -> str | Strategy:
-    """The strategy's name; for the training of one model, the object that its weights come from."""
+def _strategy(search_settings: SearchSettings) -> Strategy:
+    """The strategy of a search; for the training of one model, the one that its weights come from."""
     weights = search_settings.weights
     if weights is None:
-        return search_settings.strategy
+        return make_strategy(search_settings.strategy, search_settings.settings)
     if weights == Default.name:
         return Default()
     path = Path(weights)

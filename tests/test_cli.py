@@ -1,0 +1,262 @@
+"""The command line: its names and flags are a contract; what is wrong is one line, never a traceback."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from made_data import SHARED
+from PIL import Image
+from small_runs import arguments
+
+from ada_segment.cli import main
+from ada_segment.data.writing import write_scenes
+
+Command = Callable[..., tuple[int, str, str]]
+COMMANDS = ("search", "train", "evaluate", "pq", "predict", "report", "data scenes", "data check")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `ada-segment ARGUMENTS`; gives the exit status, what it printed, and its errors."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ada-segment", *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "200")
+        try:
+            main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def refused(result: tuple[int, str, str], *texts: str) -> None:
+    """The command failed with one clear line that holds all `texts`."""
+    status, _, error = result
+    assert status == 1, error
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+    assert "Traceback" not in error
+    for text in texts:
+        assert text in error
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small dataset in files."""
+    folder = tmp_path_factory.mktemp("data") / "scenes"
+    write_scenes(folder, size=32, train=12, test=3)
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_an_example_of_the_command(command: Command, name: str) -> None:
+    status, text, _ = command(*name.split(), "--help")
+    assert status == 0
+    assert f"Example: ada-segment {name}" in text
+
+
+def test_the_examples_of_search_train_evaluate_predict_report_work(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The examples as `--help` prints them, on fewer and smaller scenes."""
+    monkeypatch.chdir(tmp_path)
+    small = [word for word in arguments(Path()) if word.startswith("--set=")]
+    small = [word for word in small if not word.startswith("--set=search.")]
+    Image.new("RGB", (40, 30)).save("photo.jpg")
+    for name in ("search", "train", "evaluate", "predict", "report"):
+        _, text, _ = command(name, "--help")
+        example = re.search(r"Example: ada-segment (.*?)\s*$", text, re.MULTILINE)
+        assert example
+        words = shlex.split(example[1])
+        status, _, error = command(*words, *(small if name in ("search", "train") else []))
+        assert status == 0, error
+    assert len(Path("runs/first/history.jsonl").read_text().splitlines()) == 3
+    assert len(Path("runs/second/history.jsonl").read_text().splitlines()) == 3
+    assert Path("seen/photo.overlay.png").exists()
+    assert Path("report.html").stat().st_size > 1000
+    assert "PQ" in command("evaluate", "runs/second", "--split", "reward", "--out", "m.json")[1]
+    assert json.loads(Path("m.json").read_text())["split"] == "reward"
+
+
+def test_a_search_writes_its_settings_and_goes_on_with_them(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("training: {lr: 0.003}\n")
+    words = ["search", "--data", "scenes", "--config", str(mine), *arguments(run, search__rounds=1)]
+    words = [word for word in words if "training.lr" not in word]
+    status, text, error = command(*words, "--strategy", "default", "--members", "1", "--seed", "3")
+    assert status == 0, error
+    assert "PQ" in text
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["training"]["lr"] == 0.003
+    assert settings["seed"] == 3
+    assert settings["search"]["strategy"] == "default"
+    refused(command(*words, "--strategy", "default", "--members", "1", "--seed", "3"), str(run), "exists already")
+    assert command(*words, "--strategy", "default", "--members", "1", "--seed", "3", "--resume")[0] == 0
+    refused(command(*words, "--strategy", "pbt", "--members", "1", "--seed", "3", "--resume"), "search.strategy")
+
+
+@pytest.mark.parametrize(
+    ("words", "texts"),
+    [
+        (["--preset", "huge"], ["preset 'huge'", "r50-1x"]),
+        (["--model", "mask-rcnn"], ["model 'mask-rcnn'", "cascade-panoptic-fpn"]),
+        (["--strategy", "annealing"], ["annealing", "ada-segment"]),
+        (["--backbone", "resnet9"], ["backbone 'resnet9'", "resnet50"]),
+        (["--set", "training.learning_rate=1"], ["training.learning_rate", "nearest"]),
+        (["--set", "training.lr=-1"], ["training.lr = -1", "at least"]),
+        (["--set", "training.lr"], ["KEY=VALUE"]),
+        (["--size", "3"], ["augmentation.size = 3"]),
+        (["--members", "0"], ["search.members = 0"]),
+        (["--rounds", "0"], ["search.rounds = 0"]),
+        (["--config", "no.yaml"], ["no.yaml"]),
+        (["--data", "no/folder"], ["no/folder"]),
+        (["--set", "data.scenes_train=0"], ["data.scenes_train = 0"]),
+    ],
+)
+def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, words: list[str], texts: list[str]) -> None:
+    run = tmp_path / "run"
+    refused(command("search", "--out", run, *words), *texts)
+    assert not run.exists()
+
+
+def break_json(folder: Path, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> None:
+    file = folder / "panoptic_train.json"
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def segments(content: dict[str, list[dict[str, object]]]) -> list[dict[str, object]]:
+    return content["annotations"][0]["segments_info"]  # type: ignore[return-value]
+
+
+def recolour(folder: Path) -> None:
+    file = folder / "panoptic_train" / "train-000000.png"
+    with Image.open(file) as picture:
+        pixels = np.array(picture)
+    pixels[:4, :4] = (200, 0, 0)
+    Image.fromarray(pixels).save(file)
+
+
+def resize(folder: Path) -> None:
+    file = folder / "panoptic_train" / "train-000001.png"
+    with Image.open(file) as picture:
+        smaller = picture.resize((16, 16), Image.Resampling.NEAREST)
+    smaller.save(file)
+
+
+def copy_train_to_val(folder: Path) -> None:
+    """Pictures under other names are the same pictures still."""
+    for source, target in zip(
+        sorted((folder / "images/train").iterdir()), sorted((folder / "images/val").iterdir()), strict=False
+    ):
+        shutil.copy(source, target)
+
+
+BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing picture": (lambda f: (f / "images/train/train-000003.png").unlink(), "train-000003.png"),
+    "unreadable picture": (lambda f: (f / "images/train/train-000003.png").write_bytes(b"x"), "train-000003.png"),
+    "missing PNG": (lambda f: (f / "panoptic_train/train-000002.png").unlink(), "train-000002.png"),
+    "unreadable PNG": (lambda f: (f / "panoptic_train/train-000002.png").write_bytes(b"x"), "train-000002.png"),
+    "sizes differ": (resize, "train-000001.png"),
+    "id in the PNG that the JSON lacks": (recolour, "200"),
+    "id in the JSON that the PNG lacks": (
+        lambda f: break_json(f, lambda c: segments(c).append({**segments(c)[0], "id": 12345})),
+        "12345",
+    ),
+    "undeclared category": (lambda f: break_json(f, lambda c: segments(c)[0].update(category_id=99)), "99"),
+    "no things": (lambda f: break_json(f, lambda c: [k.update(isthing=0) for k in c["categories"]] and None), "thing"),
+    "no stuff": (lambda f: break_json(f, lambda c: [k.update(isthing=1) for k in c["categories"]] and None), "stuff"),
+    "no pictures": (lambda f: break_json(f, lambda c: c.update(images=[], annotations=[])), "panoptic_train.json"),
+    "no JSON": (lambda f: (f / "panoptic_train.json").write_text("{"), "panoptic_train.json"),
+    "no val": (lambda f: (f / "panoptic_val.json").unlink(), "no test split"),
+    "leaves its folder": (
+        lambda f: break_json(f, lambda c: c["annotations"][0].update(file_name="../../secret.png")),
+        "../../secret.png",
+    ),
+    "reward in test": (copy_train_to_val, "reward as well as in the test split"),
+}
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_wrong_data_is_one_line_before_any_training(command: Command, folder: Path, tmp_path: Path, fault: str) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    change, text = BREAKS[fault]
+    change(broken)
+    run = tmp_path / "run"
+    words = [word for word in arguments(run) if not word.startswith("--set=data.")]
+    refused(command("search", "--data", broken, "--set=data.reward_minimum=4", *words), text)
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ('{"loss_mask": -1}', "loss_mask"),
+        ('{"loss_mask": Infinity}', "loss_mask"),
+        ('{"loss_mask": 1}', "missing"),
+        ("{", "JSON"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_one_line(command: Command, tmp_path: Path, content: str, text: str) -> None:
+    file = tmp_path / "weights.json"
+    file.write_text(content)
+    refused(command("train", "--weights", file, "--out", tmp_path / "run"), "weights.json", text)
+
+
+def test_data_is_written_and_checked(command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "scenes"
+    assert command("data", "scenes", out, "--size", "32", "--train", "3", "--val", "2")[0] == 0
+    status, text, _ = command("data", "check", out)
+    assert (status, "nothing wrong" in text) == (0, True)
+    (out / "images/train/train-000001.png").unlink()
+    status, text, _ = command("data", "check", out)
+    assert status == 1
+    assert "train-000001.png" in text
+    refused(command("data", "scenes", out), str(out), "exists already")
+
+
+@pytest.mark.skipif(not (SHARED / "oracle/pq").is_dir(), reason="the reference figures are not beside this repository")
+def test_pq_agrees_with_the_reference(command: Command) -> None:
+    oracle = SHARED / "oracle/pq"
+    words = ("pq", "--truth", oracle / "gt.json", "--prediction", oracle / "pred.json")
+    status, text, _ = command(*words, "--json")
+    assert status == 0
+    compare(json.loads(text), json.loads((oracle / "expected.json").read_text()))
+    assert "PQ" in command(*words)[1]
+
+
+def compare(found: object, expected: object) -> None:
+    if isinstance(expected, dict):
+        assert isinstance(found, dict)
+        assert found.keys() == expected.keys()
+        for key in expected:
+            compare(found[key], expected[key])
+    else:
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_pq_of_missing_files_is_one_line(command: Command, tmp_path: Path) -> None:
+    refused(command("pq", "--truth", tmp_path / "a.json", "--prediction", tmp_path / "b.json"), "a.json")
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PICTURE", "--out", "OUT"]]
+)
+def test_a_folder_without_a_run_is_one_line(command: Command, tmp_path: Path, words: list[str]) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")
+    places = {"RUN": tmp_path, "PHOTO": tmp_path / "photo.png", "OUT": tmp_path / "out"}
+    refused(command(*(places.get(word, word) for word in words)), str(tmp_path))

@@ -1,0 +1,269 @@
+"""Runs from settings to a finished folder: repeatable, resumable, usable afterwards."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from small_runs import small
+
+from ada_segment.data.check import check_folder
+from ada_segment.data.file_quality import quality_of_files
+from ada_segment.data.picture import read_picture_size
+from ada_segment.data.writing import write_scenes
+from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
+from ada_segment.population.observer import Silent
+from ada_segment.runs.evaluation import evaluate_run
+from ada_segment.runs.prediction import predict_pictures
+from ada_segment.runs.search_run import run_search
+from ada_segment.runs.settings_file import read_settings
+from ada_segment.runs.stored_model import load_model
+
+FILES = {
+    "best.json",
+    "best.safetensors",
+    "checkpoints",
+    "config.yaml",
+    "history.jsonl",
+    "metrics.json",
+    "overlays.png",
+    "report.html",
+    "schedule.json",
+}
+LEARNED = {"controller.json", "controller.safetensors"}
+
+
+def timeless(value: Any) -> Any:
+    """Without what differs from run to run: times."""
+    if isinstance(value, dict):
+        return {key: timeless(item) for key, item in value.items() if "seconds" not in key}
+    return [timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def history(run: Path) -> list[Any]:
+    return [timeless(json.loads(line)) for line in (run / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("searched") / "run"
+    run_search(small(), run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset in files."""
+    folder = tmp_path_factory.mktemp("data") / "scenes"
+    write_scenes(folder, size=32, train=16, test=4)
+    return folder
+
+
+def test_a_search_leaves_all_that_is_promised(searched: Path) -> None:
+    assert {entry.name for entry in searched.iterdir()} == FILES | LEARNED
+    assert read_settings(searched) == small()
+    records = history(searched)
+    assert [record["round"] for record in records] == [0, 1, 2]
+    names = {"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_mask", "loss_sem_seg"}
+    for record in records:
+        assert len(record["members"]) == 2
+        for member in record["members"]:
+            assert set(member["weights"]) == set(member["losses"]) == names
+    metrics = json.loads((searched / "metrics.json").read_text())
+    assert metrics["pictures"] == 6
+    assert set(metrics["thresholds"]) == {"usual", "tuned"}
+    about = json.loads((searched / "best.json").read_text())
+    assert about["thresholds"] == metrics["thresholds"]["tuned"]
+    assert about["reward"] == max(r["members"][r["best"]]["reward"] for r in records)
+
+
+def test_the_same_seed_gives_the_same_journal(searched: Path, tmp_path: Path) -> None:
+    run_search(small(), tmp_path / "again")
+    assert history(tmp_path / "again") == history(searched)
+    run_search(small(seed=1), tmp_path / "other")
+    assert history(tmp_path / "other") != history(searched)
+
+
+class Interrupts(Silent):
+    """Stops a search as Ctrl-C would, after the given number of trained members."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [1, 4])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(searched: Path, tmp_path: Path, after: int) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run_search(small(), run, observer=Interrupts(after))
+    assert not (run / "metrics.json").exists()
+    run_search(small(), run, resume=True)
+    assert history(run) == history(searched)
+    for name in ("metrics.json", "schedule.json", "best.json", "controller.json"):
+        assert timeless(json.loads((run / name).read_text())) == timeless(json.loads((searched / name).read_text()))
+
+
+def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Path) -> None:
+    before = history(searched)
+    with pytest.raises(RunError, match="exists already"):
+        run_search(small(), searched)
+    with pytest.raises(RunError, match=r"training\.lr = 0\.005, not 0\.001"):
+        run_search(small(training__lr=0.001), searched, resume=True)
+    assert history(searched) == before
+
+
+def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
+    before = (searched / "metrics.json").read_bytes()
+    run_search(small(), searched, resume=True)
+    assert (searched / "metrics.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("strategy", ["default", "select-only", "random", "pbt", "published"])
+def test_every_strategy_trains(strategy: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_search(small(search__strategy=strategy, search__rounds=2), run)
+    assert {entry.name for entry in run.iterdir()} - LEARNED == FILES
+    weights = [member["weights"] for record in history(run) for member in record["members"]]
+    if strategy in ("default", "select-only"):
+        assert all(w == {**dict.fromkeys(w, 1.0), "loss_sem_seg": 0.5} for w in weights)
+    elif strategy in ("random", "pbt"):
+        assert weights[0] != weights[1]
+
+
+def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None:
+    for groups in ("tied", "free"):
+        run = tmp_path / groups
+        run_search(small(model__name="cascade-panoptic-fpn", search__groups=groups, search__rounds=1), run)
+        (record,) = history(run)
+        weights = record["members"][0]["weights"]
+        assert len(weights) == 10
+        assert (weights["loss_rpn_cls"] == weights["loss_rpn_loc"]) == (groups == "tied")
+
+
+def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: Path, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed.json"
+    weights = {**history(searched)[0]["members"][0]["weights"], "loss_mask": 1.5}
+    fixed.write_text(json.dumps(weights))
+    sources = {"default": "default", "run": str(searched), "file": str(searched / "schedule.json"), "fixed": str(fixed)}
+    found = {}
+    for name, source in sources.items():
+        run = tmp_path / name
+        run_search(small(search__weights=source, search__members=1), run)
+        found[name] = [record["members"][0]["weights"] for record in history(run)]
+    schedule = json.loads((searched / "schedule.json").read_text())["schedule"]
+    assert found["file"] == schedule
+    assert found["fixed"] == [weights] * 3
+    assert found["default"][0]["loss_mask"] == 1.0
+    assert all(0.25 <= w <= 4 for entry in found["run"] for w in entry.values())
+
+
+def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_path: Path) -> None:
+    def refused(weights: str, text: str) -> None:
+        with pytest.raises(AdaSegmentError, match=text):
+            run_search(small(search__weights=weights, search__members=1), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    file = tmp_path / "weights.json"
+    for content, text in (
+        ('{"loss_mask": -1}', "loss_mask"),
+        ('{"loss_mask": NaN}', "loss_mask"),
+        ('{"loss_mask": 1}', "missing: loss_box_reg"),
+        ("[1]", "holds no weights"),
+        ("{", "cannot be read as JSON"),
+    ):
+        file.write_text(content)
+        refused(str(file), text)
+    refused(str(tmp_path / "none"), "is missing")
+    (tmp_path / "empty").mkdir()
+    refused(str(tmp_path / "empty"), "holds no run")
+
+
+def test_a_run_on_files_is_evaluated_with_predictions_that_check(photographs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_search(small(data__source=str(photographs), search__rounds=2), run)
+    own = json.loads((run / "metrics.json").read_text())
+    predictions = tmp_path / "predicted" / "panoptic_val.json"
+    metrics = evaluate_run(run, predictions_to=predictions)
+    assert metrics["tuned"] == own["tuned"]
+    result = quality_of_files(photographs / "panoptic_val.json", predictions).compute()
+    assert result.pq == pytest.approx(metrics["tuned"]["all"]["pq"], abs=1e-12)
+    (tmp_path / "predicted" / "images").symlink_to(photographs / "images")
+    assert [p for p in check_folder(tmp_path / "predicted") if p.fatal] == []
+    assert evaluate_run(run, split="train")["pictures"] == 12
+    assert evaluate_run(run, split="reward")["pictures"] == 4
+    with pytest.raises(DataError, match="split 'all' is unknown"):
+        evaluate_run(run, split="all")
+
+
+def test_data_with_other_classes_is_refused(searched: Path, photographs: Path, tmp_path: Path) -> None:
+    for file in ("panoptic_train.json", "panoptic_val.json"):
+        content = json.loads((photographs / file).read_text())
+        content["categories"][0]["name"] = "disc"
+        (tmp_path / file).write_text(json.dumps(content))
+    for name in ("images", "panoptic_train", "panoptic_val"):
+        (tmp_path / name).symlink_to(photographs / name)
+    with pytest.raises(DataError, match="declares other classes"):
+        evaluate_run(searched, data=str(tmp_path))
+
+
+def test_pictures_are_predicted(searched: Path, photographs: Path, tmp_path: Path) -> None:
+    pictures = sorted((photographs / "images" / "val").iterdir())[:2]
+    large = tmp_path / "large.jpg"
+    with Image.open(pictures[0]) as picture:
+        picture.resize((100, 70)).save(large)
+    out = tmp_path / "out"
+    overlays = predict_pictures(searched, [*pictures, large], out)
+    assert [overlay.name for overlay in overlays] == [f"{p.stem}.overlay.png" for p in (*pictures, large)]
+    assert all(min(read_picture_size(overlay)) >= 100 for overlay in overlays)
+    content = json.loads((out / "panoptic.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == [p.name for p in (*pictures, large)]
+    assert read_picture_size(out / "panoptic" / "large.png") == (70, 100)
+    with pytest.raises(RunError, match="exists already"):
+        predict_pictures(searched, pictures, out)
+
+
+def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.jpg"
+    Image.new("RGB", (40, 40)).save(good)
+    bad.write_bytes(b"no picture")
+    for pictures, text in (
+        ([good, bad], "bad.jpg"),
+        ([good, tmp_path / "none.png"], "none.png"),
+        ([good, good], "good"),
+    ):
+        with pytest.raises(DataError, match=text):
+            predict_pictures(searched, pictures, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_has_not_ended_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_search(small(), tmp_path / "run", observer=Interrupts(3))
+    with pytest.raises(RunError, match="has not ended yet"):
+        load_model(tmp_path / "run")
+    with pytest.raises(RunError, match=r"holds no config\.yaml"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"search__strategy": "annealing"},
+        {"search__groups": "some"},
+        {"model__name": "yolo"},
+        {"search__settings": {"sigmaa": 1}},
+        {"data__source": "no/such/folder"},
+        {"training__reward": "map"},
+    ],
+)
+def test_what_is_wrong_is_said_before_a_folder_is_made(changes: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises((ConfigError, DataError)):
+        run_search(small(**changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
