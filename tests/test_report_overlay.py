@@ -13,7 +13,7 @@ from PIL import Image
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
-from ada_segment.report.colours import class_colours, instance_shade, loss_styles
+from ada_segment.report.colours import HUES, class_colours, instance_shade, loss_styles
 from ada_segment.report.distinct import distance, seen
 from ada_segment.report.overlay import LEGIBLE, as_picture, contact_sheet, draw_overlay
 
@@ -157,6 +157,13 @@ def test_instances_are_told_apart() -> None:
     categories = Categories(Category(k, str(k), isthing=True) for k in range(9))
     for colour in class_colours(categories).values():
         assert len({instance_shade(colour, place) for place in range(40)}) == 40
+
+
+def test_the_hues_of_losses_are_told_apart_by_everybody_on_white_and_on_black() -> None:
+    hues = np.array([list(bytes.fromhex(hue[1:])) for hue in HUES], dtype=np.uint8)
+    assert (distance(hues, hues) + np.eye(len(hues))).min() >= 0.07
+    grounds = np.array([[255, 255, 255], [20, 23, 27]], dtype=np.uint8)
+    assert distance(hues, grounds).min() >= 0.2
 
 
 @given(count=st.integers(0, 60))

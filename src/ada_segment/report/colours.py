@@ -1,7 +1,7 @@
 """One set of colours for all that is drawn: told apart by colour-blind people, on white and on black.
 
 Source of the hues: Okabe and Ito, "Color universal design" (2008), without black and yellow, which vanish on one of
-the two grounds.
+the two grounds. Brick is our addition: the colour farthest from the other six, measured as in distinct.py.
 """
 
 import colorsys
@@ -15,9 +15,10 @@ from ada_segment.panoptic.categories import Categories
 from ada_segment.report.distinct import spread
 
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
-SKY, VERMILION, PURPLE, GREY = "#56b4e9", "#d55e00", "#cc79a7", "#8a8a8a"
+SKY, VERMILION, PURPLE, BRICK = "#56b4e9", "#d55e00", "#cc79a7", "#a43c1c"
+GREY = "#8a8a8a"  # for what stands back
 
-HUES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, GREY)
+HUES = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BRICK)
 # On and off lengths in line widths; () is a solid line.
 DASHES: tuple[tuple[float, ...], ...] = ((), (4.0, 1.5), (1.2, 1.2), (6.0, 1.5, 1.2, 1.5), (2.5, 3.0))
 
