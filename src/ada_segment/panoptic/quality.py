@@ -201,7 +201,7 @@ def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int
 
 def _joint_runs(
     first: NDArray[np.int32], second: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.intp] | None]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64] | None]:
     """Values of both arrays wherever one of them changes, and for how many pixels; None: each stands for one pixel."""
     changes = first[1:] != first[:-1]
     changes |= second[1:] != second[:-1]
@@ -212,10 +212,10 @@ def _joint_runs(
     ends = np.empty(len(last) + 1, dtype=np.intp)
     ends[:-1] = last
     ends[-1] = first.size - 1
-    lengths = np.empty_like(ends)
+    lengths = np.empty(len(ends))
     lengths[0] = ends[0] + 1
     np.subtract(ends[1:], ends[:-1], out=lengths[1:])
-    return first[ends], second[ends], lengths
+    return first.take(ends), second.take(ends), lengths
 
 
 class _Tables(threading.local):
