@@ -254,7 +254,7 @@ def test_pq_of_missing_files_is_one_line(command: Command, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PICTURE", "--out", "OUT"]]
+    "words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PHOTO", "--out", "OUT"]]
 )
 def test_a_folder_without_a_run_is_one_line(command: Command, tmp_path: Path, words: list[str]) -> None:
     Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")

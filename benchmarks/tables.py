@@ -1,0 +1,107 @@
+"""Writes the tables in docs/checks.md from the lines under benchmarks/results/; `--check` only says whether they are old.
+
+python benchmarks/tables.py
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import results_file
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "checks.md"
+Line = dict[str, Any]
+
+
+def table(headings: list[str], rows: list[list[object]]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def latest(lines: list[Line], *keys: str) -> list[Line]:
+    """The last line of each setting, in the order of the settings."""
+    newest = {tuple(str(line[key]) for key in keys): line for line in lines}
+    return [newest[key] for key in sorted(newest)]
+
+
+def where(line: Line) -> str:
+    return f"{line['device']}, {line['threads']} thread, torch {line['versions']['torch']}, {line['when'][:10]}"
+
+
+def overfit() -> str:
+    rows: list[list[object]] = []
+    for line in latest(results_file.read("overfit"), "data", "model", "backbone"):
+        pq = line["pq"]["usual"]
+        rows.append(
+            [
+                line["data"],
+                f"{line['size']} px",
+                line["model"],
+                line["backbone"],
+                line["steps"],
+                f"{pq['all']:.1f}",
+                f"{pq['things']:.1f}",
+                f"{pq['stuff']:.1f}",
+                where(line),
+            ]
+        )
+    return table(["data", "size", "model", "backbone", "steps", "PQ", "things", "stuff", "measured on"], rows)
+
+
+def step_cost() -> str:
+    rows: list[list[object]] = []
+    for line in latest(results_file.read("step_cost"), "backbone", "size", "batch"):
+        rows.append(
+            [
+                line["backbone"],
+                f"{line['batch']} x {line['size']} px",
+                f"{line['ratio']:.2f}",
+                f"{line['ratio_least']:.2f} to {line['ratio_greatest']:.2f}",
+                line["pairs"],
+                where(line),
+            ]
+        )
+    return table(["backbone", "batch", "ratio, median", "range", "pairs of steps", "measured on"], rows)
+
+
+def pq() -> str:
+    rows: list[list[object]] = []
+    for line in results_file.read("pq")[-1:]:
+        for kind, places in line["ms"].items():
+            for place, contenders in places.items():
+                for name, ms in contenders.items():
+                    rows.append([kind, place, name, f"{ms['median']:.2f}", f"{ms['least']:.2f}"])
+    return table(["masks", "from", "what", "ms per pair, median", "least"], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"overfit": overfit, "step_cost": step_cost, "pq": pq}
+
+
+def rewritten(text: str) -> str:
+    """The document with each block between its markers made anew."""
+    for name, make in BLOCKS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise SystemExit(f"{DOCUMENT} has no block <!-- {name} --> ... <!-- /{name} -->")
+        body = make()
+        text = pattern.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    old = DOCUMENT.read_text()
+    new = rewritten(old)
+    if not parser.parse_args().check:
+        DOCUMENT.write_text(new)
+    elif new != old:
+        sys.exit(f"{DOCUMENT} is older than benchmarks/results; run python benchmarks/tables.py")
+
+
+if __name__ == "__main__":
+    main()
