@@ -159,18 +159,18 @@ def _segments(
             message = f"gives {where} category id {label}, which nobody declared"
             found.add("undeclared category", message, "add it to categories or mend the id")
         else:
-            segment = _segment(found, info, categories[label], where)
+            segment, box = _segment(found, info, categories[label], where)
             if not segment.isthing and any(other.category_id == label for other in segments.values()):
                 message = f"lists {where} as another part of {categories[label].name}, which is stuff"
                 found.add(
                     "stuff in parts", message, "give both the same id: stuff is one segment a picture", fatal=False
                 )
             segments[number] = segment
-            boxes.append(_box(info.get("bbox")))
+            boxes.append(box)
     return tuple(segments.values()), tuple(boxes)
 
 
-def _segment(found: Inspection, info: dict[str, Any], category: Category, where: str) -> Segment:
+def _segment(found: Inspection, info: dict[str, Any], category: Category, where: str) -> tuple[Segment, Box | None]:
     crowd, area = info.get("iscrowd", 0), info.get("area")
     if crowd not in (0, 1):
         found.add("malformed annotations", f"gives {where} iscrowd {crowd!r}", "set it to 0 or 1")
@@ -182,16 +182,18 @@ def _segment(found: Inspection, info: dict[str, Any], category: Category, where:
     if "isthing" in info and bool(info["isthing"]) != category.isthing:
         message = f"says isthing {info['isthing']} of {where}, unlike {category.name}"
         found.add("isthing contradicts", message, "take isthing out of the segment", fatal=False)
-    if "bbox" in info and _box(info["bbox"]) is None:
+    box = _box(info.get("bbox"))
+    if box is None and "bbox" in info:
         message = f"gives {where} bbox {info['bbox']!r}"
         found.add("bad box", message, "write left, top, width and height in pixels", fatal=False)
-    return Segment(
+    segment = Segment(
         id=info["id"],
         category_id=category.id,
         isthing=category.isthing,
         iscrowd=bool(crowd),
         area=int(area) if isinstance(area, int | float) and math.isfinite(area) else -1,
     )
+    return segment, box
 
 
 def _size(value: object) -> int | None:
@@ -199,9 +201,10 @@ def _size(value: object) -> int | None:
 
 
 def _box(value: object) -> Box | None:
-    if not isinstance(value, list) or len(value) != 4:
+    if not isinstance(value, list):
         return None
-    if not all(isinstance(number, int | float) and math.isfinite(number) for number in value):
+    try:
+        left, top, width, height = map(int, value)
+    except (TypeError, ValueError, OverflowError):  # not four, or not finite numbers
         return None
-    left, top, width, height = (int(number) for number in value)
-    return (left, top, width, height) if min(left, top) >= 0 and min(width, height) > 0 else None
+    return (left, top, width, height) if left >= 0 and top >= 0 and width > 0 and height > 0 else None

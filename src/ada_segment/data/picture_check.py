@@ -1,0 +1,120 @@
+"""What can be wrong with one picture and its PNG, and with what the annotations state of them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada_segment.data.annotations import Picture
+from ada_segment.data.layout import SplitFiles
+from ada_segment.data.maps import id_problems
+from ada_segment.data.picture import read_picture_size, verify_picture
+from ada_segment.data.png import read_header, read_ids
+from ada_segment.data.problems import FileError, Problem
+from ada_segment.panoptic.recount import areas, boxes
+
+_Result = TypeVar("_Result")
+
+
+class Alike:
+    """Files whose names differ from a missing one's in case or ending only; each folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def find(self, path: Path) -> str | None:
+        folder = path.parent
+        if folder not in self._names:
+            names = sorted(other.name for other in folder.iterdir()) if folder.is_dir() else []
+            self._names[folder] = {Path(name).stem.lower(): name for name in names}
+        return self._names[folder].get(path.stem.lower())
+
+
+def check_picture(picture: Picture, *, files: SplitFiles, decode: bool, alike: Alike) -> list[Problem]:
+    """What is wrong with one picture and its PNG; `decode`: read them to their end, not their headers only."""
+    image_path = files.pictures / picture.file_name
+    mask_path = files.masks / picture.mask_name
+    problems: list[Problem] = []
+    image_size = _look_at("picture", image_path, read_picture_size, problems, alike)
+    mask_size = _look_at("PNG", mask_path, read_header, problems, alike)
+    if image_size and mask_size and image_size != mask_size:
+        problems.append(
+            Problem(
+                kind="sizes differ",
+                file=str(mask_path),
+                message=f"is {_shape(mask_size)} pixels but the picture {picture.file_name} is {_shape(image_size)}",
+                fix="draw the segments at the size of the picture",
+            )
+        )
+    stated = (picture.height, picture.width)
+    if image_size and None not in stated and image_size != stated:
+        problems.append(
+            Problem(
+                kind="stated size is wrong",
+                file=str(files.annotations),
+                message=f"says that {picture.file_name} is {picture.width}x{picture.height} pixels, but the picture "
+                f"is {_shape(image_size)}",
+                fix="mend height and width in images",
+                fatal=False,
+            )
+        )
+    if decode and image_size:
+        _look_at("picture", image_path, verify_picture, problems, alike)
+    if decode and mask_size and (ids := _look_at("PNG", mask_path, read_ids, problems, alike)) is not None:
+        problems += id_problems(areas(ids), picture, mask=mask_path, annotations=files.annotations)
+        problems += _stated_problems(ids, picture, files.annotations)
+    return problems
+
+
+def _look_at(
+    what: str, path: Path, read: Callable[[Path], _Result], problems: list[Problem], alike: Alike
+) -> _Result | None:
+    """What `read` gives, or None and a problem more."""
+    try:
+        return read(path)
+    except FileError as error:
+        if _is_file(path):
+            problems.append(Problem.of(error, f"unreadable {what}"))
+            return None
+    name = alike.find(path)
+    fix = f"there is {name}: make the names the same" if name else "restore the file or take it out of the JSON"
+    problems.append(Problem(kind=f"missing {what}", file=str(path), message="is missing", fix=fix))
+    return None
+
+
+def _stated_problems(ids: NDArray[np.int32], picture: Picture, annotations: Path) -> Iterator[Problem]:
+    """Areas and boxes that the pixels contradict."""
+    counted, drawn = areas(ids), boxes(ids)
+    for segment, box in zip(picture.segments, picture.boxes, strict=True):
+        if segment.id not in counted:
+            continue
+        where = f"segment {segment.id} of {picture.mask_name}"
+        if segment.area not in (-1, counted[segment.id]):
+            yield Problem(
+                kind="wrong area",
+                file=str(annotations),
+                message=f"says that {where} has {segment.area} pixels, but it has {counted[segment.id]}",
+                fix="write the number of pixels",
+                fatal=False,
+            )
+        if box is not None and box != drawn[segment.id]:
+            yield Problem(
+                kind="wrong box",
+                file=str(annotations),
+                message=f"says that {where} lies in {list(box)}, but it lies in {list(drawn[segment.id])}",
+                fix="write the box around its pixels",
+                fatal=False,
+            )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system, for one
+        return False
+
+
+def _shape(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"
