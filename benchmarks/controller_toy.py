@@ -1,11 +1,14 @@
 """Toys whose best loss weights are known: how much of the attainable gain does each strategy win?
 
-    python benchmarks/controller_toy.py                 # all toys, all arms, 100 seeds; about 15 minutes on two cores
-    python benchmarks/controller_toy.py --table         # rewrites the tables in docs/controller.md from the results
+    python benchmarks/controller_toy.py             # all toys, all arms, 100 seeds; about 10 minutes on two cores
+    python benchmarks/controller_toy.py --table     # rewrites the tables in docs/controller.md from the results
+    python benchmarks/controller_toy.py --figure    # draws docs/controller.png
+    python benchmarks/controller_toy.py --cost      # the controller's own time a round
 
-A toy's reward is -sum_i c_i (x_i - x*_i)^2 + noise, x the log-weights with their mean taken off; the weights of 1 are 0.54
-below the optimum. The share won is sum_t [r(x_t) - r(0)] / sum_t [r(x*_t) - r(0)] over the rounds, without noise, x_t the
-log-weights of the member that stands for round t. Interrupted, the command goes on where it was.
+A toy's reward is -sum_i c_i (x_i - x*_i)^2 + noise, x the log-weights with their mean taken off; the weights of 1 are
+0.54 below the optimum. The share won is sum_t [r(x_t) - r(0)] / sum_t [r(x*_t) - r(0)] over the rounds, without noise,
+x_t the log-weights of the member that stands for round t; a search that ends early wins nothing in the rounds left.
+Interrupted, the command goes on where it was; after a change of the code, remove the results first.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -25,12 +28,16 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ada_segment.population.search import SearchResult, search
+from ada_segment.errors import SearchError
+from ada_segment.population.search import SearchResult, make_task, search
+from ada_segment.population.strategies import make_strategy
+from ada_segment.population.strategies.base import Trial
 from ada_segment.population.strategies.replay import Transfer
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "controller_toy.jsonl"
 PAGE = HERE.parent / "docs" / "controller.md"
+BEGIN, END = "<!-- tables: benchmarks/controller_toy.py -->", "<!-- end of tables -->"
 DEPTH = 0.54  # how far the weights of 1 are below the optimum
 LENGTH = 1.5  # |x*|
 
@@ -80,14 +87,19 @@ TOYS = {
     "misled at first": Toy(misled=True),
     "luck that stays": Toy(luck=0.15, noise=0.08),
     "small: K=4, T=10, n=5": Toy(rounds=10, members=4, losses=5),
+    "weak: noise .75": Toy(noise=0.75),
 }
-HARD = [name for name in TOYS if not name.startswith("plain")]
+PLAIN = [name for name in TOYS if name.startswith("plain")]
+HARD = [name for name in TOYS if name not in PLAIN]
+STATEFUL = "state-dependent optimum"
+ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays"]
 
 ARMS: dict[str, dict[str, Any]] = {
     "select-only": {"strategy": "select-only"},
     "random": {"strategy": "random"},
     "pbt": {"strategy": "pbt"},
     "published": {"strategy": "published"},
+    "published, small steps": {"strategy": "published", "learning_rate": 0.0125},
     "ada-segment": {"strategy": "ada-segment"},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -100,6 +112,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "best predicted": {"trust": 0.0},
     "best observed": {"trust": 1.0},
 }
+MAIN = list(ARMS)
 ARMS |= {name: {"strategy": "ada-segment", **settings} for name, settings in ABLATIONS.items()}
 TRANSFER = "transfer, K=1"
 
@@ -175,19 +188,44 @@ class ToyMember:
         self.level, self.reward = state["level"], state["reward"]
 
 
-def play(toy: Toy, *, world: int, seed: int, **how: Any) -> tuple[SearchResult, float]:
-    """A search of one problem, and the share of the attainable gain that it wins."""
+class Kept:
+    """An observer that keeps the weights that stood, also of a search that ends with an error."""
+
+    def __init__(self) -> None:
+        self.schedule: list[dict[str, float]] = []
+
+    def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None: ...
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None: ...
+
+    def round_finished(self, record: Mapping[str, Any]) -> None:
+        self.schedule.append(record["members"][record["best"]]["weights"])
+
+
+def play(toy: Toy, *, world: int, seed: int, **how: Any) -> tuple[SearchResult | None, float]:
+    """A search of one problem (None when it ended early), and the share of the attainable gain that it wins."""
     problem = Problem(toy, world=world, seed=seed)
-    members = how.pop("members", toy.members)
-    result = search(
-        lambda _: ToyMember(problem), losses=problem.names, rounds=toy.rounds, members=members, seed=seed, **how
-    )
-    zero = np.zeros(toy.losses)
-    lost = sum(problem.value(t, zero) for t in range(toy.rounds))
-    if toy.luck:
+    members, kept = how.pop("members", toy.members), Kept()
+    lost = sum(problem.value(t, np.zeros(toy.losses)) for t in range(toy.rounds))
+    try:
+        result = search(
+            lambda _: ToyMember(problem),
+            losses=problem.names,
+            rounds=toy.rounds,
+            members=members,
+            seed=seed,
+            observer=kept,
+            **how,
+        )
+    except SearchError:
+        result = None
+    if result is not None and toy.luck:
         return result, -result.best_state["level"] / lost
-    tried = [np.log([weights[name] for name in problem.names]) for weights in result.schedule]
-    return result, 1 - sum(problem.value(t, x) for t, x in enumerate(tried)) / lost
+    won = 0.0
+    for t, weights in enumerate(kept.schedule if result is None else result.schedule):
+        x = np.log([weights[name] for name in problem.names])
+        won += problem.value(t, x) - problem.value(t, np.zeros(toy.losses))
+    return result, -won / lost
 
 
 def measure(name: str, arm: str, seed: int) -> dict[str, Any]:
@@ -195,8 +233,160 @@ def measure(name: str, arm: str, seed: int) -> dict[str, Any]:
     toy, started = TOYS[name], time.perf_counter()
     if arm == TRANSFER:
         found, _ = play(toy, world=seed, seed=seed, **ARMS["ada-segment"])
+        assert found is not None
         assert found.controller is not None
         _, share = play(toy, world=seed, seed=seed + 10**6, strategy=Transfer(found.controller), members=1)
     else:
         _, share = play(toy, world=seed, seed=seed, **ARMS[arm])
     return {"toy": name, "arm": arm, "seed": seed, "share": share, "seconds": time.perf_counter() - started}
+
+
+def jobs(seeds: int) -> list[tuple[str, str, int]]:
+    """All arms on all toys, the ablations on some of them, the transfer where there is a state to carry over."""
+    pairs = [*itertools.product(TOYS, MAIN), *itertools.product(ABLATED, ABLATIONS), (STATEFUL, TRANSFER)]
+    return [(toy, arm, seed) for toy, arm in pairs for seed in range(seeds)]
+
+
+def read_results() -> list[dict[str, Any]]:
+    if not RESULTS.exists():
+        return []
+    lines = (json.loads(line) for line in RESULTS.read_text().splitlines())
+    return [line for line in lines if "share" in line]
+
+
+def run_all(seeds: int, processes: int) -> None:
+    done = {(line["toy"], line["arm"], line["seed"]) for line in read_results()}
+    left = [job for job in jobs(seeds) if job not in done]
+    RESULTS.parent.mkdir(exist_ok=True)
+    about = {
+        "versions": {name: version(name) for name in ("ada-segment", "torch", "numpy")} | {"python": sys.version[:6]},
+        "machine": platform.machine(),
+        "seeds": seeds,
+        "toys": {name: asdict(toy) for name, toy in TOYS.items()},
+        "arms": ARMS,
+    }
+    with RESULTS.open("a") as file, ProcessPoolExecutor(processes) as pool:
+        if left:
+            file.write(json.dumps(about) + "\n")
+        for number, future in enumerate(as_completed([pool.submit(measure, *job) for job in left]), start=1):
+            file.write(json.dumps(future.result()) + "\n")
+            file.flush()
+            if number % 500 == 0:
+                print(f"{number} of {len(left)}", flush=True)
+
+
+# -- what the page shows -----------------------------------------------------------------------------------------------
+
+
+def shares() -> dict[tuple[str, str], np.ndarray]:
+    """Shares by toy and arm, in the order of the seeds."""
+    table: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for line in read_results():
+        table.setdefault((line["toy"], line["arm"]), []).append((line["seed"], line["share"]))
+    return {key: np.array([share for _, share in sorted(pairs)]) for key, pairs in table.items()}
+
+
+def table(toys: Sequence[str], arms: Sequence[str], head: str) -> str:
+    """Markdown: mean share and half the width of its 95 % interval."""
+    known = shares()
+    lines = [f"| {head} | " + " | ".join(arms) + " |", "| --- |" + " --- |" * len(arms)]
+    for toy in toys:
+        cells = []
+        for arm in arms:
+            values = known.get((toy, arm))
+            if values is None:
+                cells.append("")
+                continue
+            half = 1.96 * values.std(ddof=1) / math.sqrt(len(values))
+            cells.append(f"{values.mean():.2f} ± {half:.2f}")
+        lines.append(f"| {toy} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write_page() -> None:
+    """Put the tables between the markers of the page."""
+    seeds = min(len(values) for values in shares().values())
+    text = "\n\n".join(
+        [
+            f"Share of the attainable gain, mean ± half the 95 % interval, {seeds} seeds.",
+            table(list(TOYS), MAIN, "toy"),
+            "The default with one point switched off:",
+            table(ABLATED, ["ada-segment", *ABLATIONS], "toy"),
+            "A controller stored after its search, frozen, on a fresh problem of the same map with one member:",
+            table([STATEFUL], ["ada-segment", "8 without the state", TRANSFER], "toy"),
+        ]
+    )
+    before, rest = PAGE.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def draw() -> None:
+    """Two problems: the way of the mean to a fixed optimum, and behind one that moves with the state."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
+    for axis, (title, toy) in zip(
+        axes,
+        (
+            ("fixed optimum, noise 0.15", replace(TOYS[PLAIN[0]], losses=4, rounds=24, noise=0.15)),
+            ("optimum that depends on the losses' state", replace(TOYS[STATEFUL], losses=4)),
+        ),
+        strict=True,
+    ):
+        problem = Problem(toy, world=3, seed=3)
+        result, share = play(toy, world=3, seed=3)
+        assert result is not None
+        means = np.log([[record["controller"]["mean"][name] for name in problem.names] for record in result.journal])
+        for i, name in enumerate(problem.names):
+            (line,) = axis.plot(means[:, i], label=name.replace("_", " "))
+            axis.plot(problem.optimum[:, i], ":", color=line.get_color())
+        axis.set(title=f"{title}: {share:.0%} won", xlabel="round")
+    axes[0].set_ylabel("log(weight / default)")
+    axes[0].legend(frameon=False, title="dotted: the optimum", fontsize="small", loc="center right")
+    figure.savefig(PAGE.with_suffix(".png"), dpi=110)
+
+
+def cost(rounds: int = 36) -> None:
+    """Milliseconds a round of planning and judging, 10 losses and 8 members, nothing trained; median and maximum."""
+    names = tuple(f"loss_{i}" for i in range(10))
+    task = make_task(names, rounds, 8, defaults=None, groups=None, seed=0)
+    strategy = make_strategy("ada-segment", {})
+    strategy.start(task)
+    random, spent = np.random.default_rng(0), []
+    for t in range(rounds):
+        started = time.perf_counter()
+        plan = strategy.plan(t)
+        middle = time.perf_counter()
+        trials = [
+            Trial(index=k, weights=weights, losses=dict.fromkeys(names, 1.0), reward=float(random.normal()))
+            for k, weights in enumerate(plan.weights)
+        ]
+        again = time.perf_counter()
+        strategy.judge(t, trials)
+        spent.append(1e3 * (middle - started + time.perf_counter() - again))
+    print(f"{np.median(spent):.1f} ms a round (median), {max(spent):.1f} ms (maximum), {rounds} rounds")
+
+
+def main(
+    seeds: Annotated[int, typer.Option(help="problems of each kind")] = 100,
+    processes: Annotated[int, typer.Option(help="how many at once")] = 2,
+    table: Annotated[bool, typer.Option("--table", help="only rewrite the tables of the page")] = False,
+    figure: Annotated[bool, typer.Option("--figure", help="only draw the figure of the page")] = False,
+    cost_only: Annotated[bool, typer.Option("--cost", help="only measure the controller's time")] = False,
+) -> None:
+    if table:
+        write_page()
+    elif figure:
+        draw()
+    elif cost_only:
+        cost()
+    else:
+        run_all(seeds, processes)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -34,7 +34,7 @@ class BayesianSettings:
         fixed_scale: whether the mean of the log-weights is held at 0 (point 1).
     """
 
-    kappa: tuple[float, ...] = (0.05, 0.15, 0.4, 1.0, 2.5, 6.0, 16.0)
+    kappa: tuple[float, ...] = (0.015, 0.04, 0.1, 0.25, 0.6, 1.5, 4.0, 10.0)
     spread: float = 0.5
     walk: tuple[float, ...] = (0.0, 0.1, 0.25)
     unequal: tuple[float, ...] = (0.0, 0.7)

@@ -17,14 +17,14 @@ def directions(
 ) -> Vector:
     """Directions [K, n] from the mean, each of root mean square 1 over the losses (0 where nothing can move).
 
-    The first is 0 (the mean itself) when asked for and K > 2, then come pairs d, -d, then one alone if one is left.
+    The first is 0 (the mean itself) when asked for, then come pairs d, -d, then one alone if one is left.
     The d of a round are orthogonal to each other, as far as there are dimensions: with few members none may ask twice.
     One member alone stands at the mean.
     """
     result = np.zeros((members, space.size))
     if members == 1 or space.frozen:
         return result
-    start = 1 if mean_member and members > 2 else 0
+    start = 1 if mean_member and members > 1 else 0
     count = members - start
     asked = -(-count // 2) if antithetic else count
     draws = _orthogonal(space, space.draw(random, (asked,)))

@@ -9,8 +9,8 @@ import numpy as np
 
 from ada_segment.controller.space import Vector
 
-PRIOR_MEAN = 0.25
-PRIOR_SD = 0.25
+PRIOR_MEAN = 0.05
+PRIOR_SD = 0.5
 
 
 def persistence(levels: Vector, surpluses: Vector) -> float:

@@ -64,15 +64,15 @@ class LogWeights:
         x = self.group_means(np.nan_to_num(x, posinf=self.bound, neginf=-self.bound))[self.group_index]
         if not self.fixed_scale:
             return np.clip(x, -self.bound, self.bound)
-        # The Euclidean projection is clip(x - shift); the shift that makes the mean 0 is found by bisection.
-        low, high = float(x.min()) - self.bound, float(x.max()) + self.bound
-        for _ in range(80):
-            shift = (low + high) / 2
-            if np.clip(x - shift, -self.bound, self.bound).sum() > 0:
-                low = shift
-            else:
-                high = shift
-        return np.clip(x - (low + high) / 2, -self.bound, self.bound)
+        x = x - x.mean()
+        if np.abs(x).max() <= self.bound:
+            return x
+        # The Euclidean projection is clip(x - shift) with the shift that makes the mean 0; the mean falls with the
+        # shift, linearly between the points where a coordinate meets a bound.
+        shifts = np.sort(np.concatenate([x - self.bound, x + self.bound]))
+        sums = np.clip(x - shifts[:, None], -self.bound, self.bound).sum(1)
+        shift = np.interp(0.0, sums[::-1], shifts[::-1])
+        return np.clip(x - shift, -self.bound, self.bound)
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...] = ()) -> Vector:
         """Directions [*shape, n] with unit variance a group before the mean is taken off; tied."""

@@ -29,7 +29,7 @@ class AdaSegmentSettings:
         start_at_defaults: point 2; if not, the search starts at log-weights drawn with `first_step`.
         common_seed: point 3, the members of a round share their seed.
         antithetic: point 4, members in pairs on either side of the mean; if not, each is drawn on its own.
-        mean_member: point 4, one member (of three or more) trains under the mean itself.
+        mean_member: point 4, one member trains under the mean itself.
         memory: point 6, number of rounds learned from; None: all.
         tied: point 7, losses of a group share their weight; if not, each loss is a group of its own.
         use_state: point 8, the optimum may depend on the learning dynamics.
