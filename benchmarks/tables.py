@@ -1,4 +1,4 @@
-"""Writes the tables in docs/checks.md from the lines under benchmarks/results/; `--check` only says whether they are old.
+"""Writes the tables in docs/checks.md from the lines under benchmarks/results/; `--check` says whether they are old.
 
 python benchmarks/tables.py
 """

@@ -94,13 +94,14 @@ def test_a_search_writes_its_settings_and_goes_on_with_them(command: Command, tm
     mine = tmp_path / "mine.yaml"
     mine.write_text("training: {lr: 0.003}\n")
     words = ["search", "--data", "scenes", "--config", str(mine), *arguments(run, search__rounds=1)]
-    words = [word for word in words if "training.lr" not in word]
+    words = [word for word in words if "training.lr" not in word and "search.members" not in word]
     status, text, error = command(*words, "--strategy", "default", "--members", "1", "--seed", "3")
     assert status == 0, error
     assert "PQ" in text
     settings = yaml.safe_load((run / "config.yaml").read_text())
     assert settings["training"]["lr"] == 0.003
     assert settings["seed"] == 3
+    assert (settings["search"]["members"], settings["search"]["rounds"]) == (1, 1)
     assert settings["search"]["strategy"] == "default"
     refused(command(*words, "--strategy", "default", "--members", "1", "--seed", "3"), str(run), "exists already")
     assert command(*words, "--strategy", "default", "--members", "1", "--seed", "3", "--resume")[0] == 0

@@ -1,13 +1,16 @@
 """Runs from settings to a finished folder: repeatable, resumable, usable afterwards."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from small_runs import small
+from small_runs import arguments, small
 
 from ada_segment.data.check import check_folder
 from ada_segment.data.file_quality import quality_of_files
@@ -267,3 +270,22 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(changes: dict[str, Any], 
     with pytest.raises((ConfigError, DataError)):
         run_search(small(**changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_two_devices_train_one_model(tmp_path: Path) -> None:
+    """Two gloo processes share each batch; one writes the run."""
+    run = tmp_path / "run"
+    words = arguments(run, training__devices=2, training__accelerator="cpu", search__rounds=2)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "ada_segment", "search", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("best reward") == 1
+    assert len(history(run)) == 2
+    assert read_settings(run).training.devices == 2

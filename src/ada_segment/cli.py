@@ -1,6 +1,7 @@
 """The command line: one function a command."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +56,17 @@ def search(
     settings: Set = None,
 ) -> None:
     """Find the weights of a panoptic model's losses while a small population of it trains."""
-    flags = _flags(data, model, backbone, size, seed, settings)
-    flags |= {"search.members": members, "search.rounds": rounds, "search.strategy": strategy}
+    flags = _flags(
+        settings,
+        data__source=data,
+        model__name=model,
+        model__backbone=backbone,
+        augmentation__size=size,
+        seed=seed,
+        search__members=members,
+        search__rounds=rounds,
+        search__strategy=strategy,
+    )
     _run(config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags), out, resume)
 
 
@@ -78,7 +88,14 @@ def train(
     settings: Set = None,
 ) -> None:
     """Train one model under default weights, a stored controller, or a recorded schedule."""
-    flags = _flags(data, model, backbone, size, seed, settings)
+    flags = _flags(
+        settings,
+        data__source=data,
+        model__name=model,
+        model__backbone=backbone,
+        augmentation__size=size,
+        seed=seed,
+    )
     flags |= {"search.members": 1, "search.weights": weights}
     _run(
         config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags, epochs=epochs),
@@ -182,27 +199,15 @@ def data_check(folder: Annotated[Path, typer.Argument(help="Folder in COCO panop
     typer.echo(f"{folder}: nothing wrong")
 
 
-def _flags(
-    data: str,
-    model: str | None,
-    backbone: str | None,
-    size: int | None,
-    seed: int | None,
-    settings: Sequence[str] | None,
-) -> dict[str, Any]:
-    flags: dict[str, Any] = {
-        "data.source": data,
-        "model.name": model,
-        "model.backbone": backbone,
-        "augmentation.size": size,
-        "seed": seed,
-    }
+def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
+    """Flags by dotted key (__ stands for the dot), then what --set says, which has the last word."""
+    found = {key.replace("__", "."): value for key, value in flags.items()}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting!r} is not KEY=VALUE; write for example --set training.lr=0.01")
-        flags[key] = config.parse_value(value)
-    return flags
+        found[key] = config.parse_value(value)
+    return found
 
 
 def _run(settings: config.Settings, out: Path, resume: bool) -> None:
@@ -211,7 +216,8 @@ def _run(settings: config.Settings, out: Path, resume: bool) -> None:
     from ada_segment.runs.search_run import run_search
     from ada_segment.runs.summary import show
 
-    console = Console()
+    # With several devices this command runs once on each; the first one speaks.
+    console = Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
     with make_display(console, defaults=loss_table(settings.model).defaults) as display:
         run_search(settings, out, resume=resume, observer=display)
     show(out, console)

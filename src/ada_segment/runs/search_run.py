@@ -28,7 +28,7 @@ from ada_segment.report.page import write_page
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
 from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
-from ada_segment.training.member import PanopticMember
+from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.training.metrics import measure
 
 PICTURES_SHOWN = 6
@@ -79,10 +79,15 @@ def run_search(
             seed=settings.seed,
         )
     )
+    if resume and settings.training.devices > 1:
+        raise ConfigError("a run on several devices cannot be resumed yet; start it anew in another folder")
+    fabric = build_fabric(settings.training)  # with several devices, each starts this command from its beginning
+    first = fabric.is_global_zero
     if resume and (out / FILE_NAME).is_file():
         check_same(out, settings)
-    else:
+    elif first:
         refuse_used(out)
+    fabric.barrier()
     splits = open_data(settings)
 
     @cache
@@ -95,11 +100,13 @@ def run_search(
             reward=splits.reward,
             rounds=settings.search.rounds,
             seed=seed,
+            fabric=fabric,
         )
 
     # Made before the folder is, since what is wrong with the settings shows here; the search gets the same one.
     member = make_member(settings.seed)
-    write_settings(out, settings)
+    if first:
+        write_settings(out, settings)
     result = search(
         make_member,
         losses=list(losses.defaults),
@@ -109,12 +116,14 @@ def run_search(
         defaults=losses.defaults,
         groups=groups,
         seed=settings.seed,
-        out=out,
+        out=out if first else None,
         resume=resume,
-        observer=observer,
+        observer=observer if first else None,
     )
-    member.load_state_dict(result.best_state)
-    _finish(out, member, result.best_state, splits)
+    if first:
+        member.load_state_dict(result.best_state)
+        _finish(out, member, result.best_state, splits)
+    fabric.barrier()
     return result
 
 

@@ -11,6 +11,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.transforms import Resize, TrainTransform
 from ada_segment.errors import ConfigError
+from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import build_model
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.evaluation import check_reward, predict_all, reward_of
@@ -33,6 +35,7 @@ class PanopticMember:
         reward: pictures that `evaluate` scores; disjoint from `train` and from any test pictures.
         rounds: rounds until the learning rate schedule ends.
         seed: seeds the initial parameters.
+        fabric: device and precision; made from `training` when not given.
 
     Raises:
         ConfigError: a setting is unknown or out of bounds.
@@ -48,6 +51,7 @@ class PanopticMember:
         reward: PanopticDataset,
         rounds: int,
         seed: int,
+        fabric: Fabric | None = None,
     ) -> None:
         self.settings = training
         self.train_set, self.reward_set = train, reward
@@ -67,12 +71,11 @@ class PanopticMember:
         check_reward(training.reward)
         self.step = 0
 
-        self.fabric = build_fabric(training)
+        self.fabric = fabric or build_fabric(training)
         torch.manual_seed(seed)
         network = build_model(model, train.categories)
         self.loss_names = network.loss_names
         self.model, self.optimizer = self.fabric.setup(network, build_optimizer(network, training))
-        self.model.mark_forward_method("predict")
         self.ema: AveragedModel | None = None
         if training.ema_decay is not None:
             average = get_ema_multi_avg_fn(training.ema_decay)
@@ -133,20 +136,23 @@ class PanopticMember:
             self.ema.update_parameters(self.network)
 
     def evaluate(self) -> float:
-        """The reward on the reward split, in percent."""
+        """The reward on the reward split, in percent; that of the first rank, so that all ranks decide alike."""
         predictions, truths = self.predict(self.reward_set)
-        return reward_of(self.settings.reward, predictions, truths, self.reward_set.categories)
+        reward = reward_of(self.settings.reward, predictions, truths, self.reward_set.categories)
+        return float(self.fabric.broadcast(reward))
 
-    def predict(self, dataset: PanopticDataset) -> Any:
+    def predict(self, dataset: PanopticDataset) -> tuple[list[Prediction], list[PanopticMap]]:
         """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one."""
-        return predict_all(
-            self.model if self.ema is None else self.ema.module,
-            dataset,
-            self.resize,
-            batch_size=self.settings.batch_size,
-            workers=self.settings.workers,
-            device=self.fabric.device,
-        )
+        # Not through Fabric's wrapper, which would wait for the other ranks.
+        with self.fabric.autocast():
+            return predict_all(
+                self.network if self.ema is None else self.ema.module,
+                dataset,
+                self.resize,
+                batch_size=self.settings.batch_size,
+                workers=self.settings.workers,
+                device=self.fabric.device,
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Model, optimiser, steps done, moving average, loss scale."""
