@@ -65,4 +65,7 @@ def test_names_that_would_collide_or_are_unknown_are_refused(tmp_path: Path) -> 
         write_panoptic(tmp_path / "a.json", [("x.jpg", truth), ("x.png", truth)], scenes.categories)
     with pytest.raises(DataError, match="no image id"):
         write_panoptic(tmp_path / "b.json", [("x.jpg", truth)], scenes.categories, image_ids={"y.jpg": 1})
+    for name in ("../x.jpg", "/x.jpg", "a/../../x.jpg"):
+        with pytest.raises(DataError, match="leaves its folder"):
+            write_panoptic(tmp_path / "b.json", [(name, truth)], scenes.categories)
     assert not (tmp_path / "b.json").exists()

@@ -35,13 +35,15 @@ def write_panoptic(
         image_ids: id of each picture by file name, as the truth has it; None numbers them from 1.
 
     Raises:
-        DataError: a file name comes twice, or `image_ids` lacks it.
+        DataError: a file name comes twice, leaves its folder, or `image_ids` lacks it.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     masks: set[str] = set()
     for name, panoptic_map in maps:
         mask = str(PurePosixPath(name).with_suffix(".png"))
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise DataError(f"file name {name!r} leaves its folder; give the name within the folder of pictures")
         if mask in masks:
             raise DataError(f"{mask} would be written twice; give pictures names that differ in more than their ending")
         if image_ids is not None and name not in image_ids:
