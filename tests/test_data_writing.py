@@ -10,7 +10,8 @@ from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.scenes import Scenes
 from ada_segment.data.splits import open_splits
-from ada_segment.data.writing import image_ids, write_panoptic, write_scenes
+from ada_segment.data.subset import Subset
+from ada_segment.data.writing import image_ids, picture_names, write_panoptic, write_scenes
 from ada_segment.errors import DataError
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.quality import PanopticQuality
@@ -56,6 +57,13 @@ def test_quality_of_files_is_that_of_memory(scenes: Path, tmp_path: Path) -> Non
     counted = quality_of_files(scenes / "panoptic_val.json", out, thresholds=(0.5, 0.3))
     assert np.allclose(counted.counts, quality.counts, rtol=0, atol=1e-12)
     assert 0 < quality.compute().pq < 1
+
+
+def test_names_and_ids_go_with_the_pictures(scenes: Path) -> None:
+    for dataset in (Scenes(size=16, count=5), CocoPanoptic(scenes, "train")):
+        part = Subset(dataset, [3, 1])
+        assert picture_names(part) == [part[0].name, part[1].name]
+        assert image_ids(part) == {part[0].name: 4, part[1].name: 2}
 
 
 def test_names_that_would_collide_or_are_unknown_are_refused(tmp_path: Path) -> None:

@@ -57,14 +57,24 @@ def write_panoptic(
     write_json(path, {"images": images, "annotations": annotations, "categories": categories.to_json()})
 
 
+def picture_names(dataset: PanopticDataset) -> list[str]:
+    """File name of each picture of a dataset, without reading it where its annotations tell."""
+    if isinstance(dataset, Subset):
+        names = picture_names(dataset.dataset)
+        return [names[index] for index in dataset.indices]
+    if isinstance(dataset, CocoPanoptic):
+        return [picture.file_name for picture in dataset.annotations.pictures]
+    return [dataset[index].name for index in range(len(dataset))]
+
+
 def image_ids(dataset: PanopticDataset) -> dict[str, int]:
     """Image id of each picture of a dataset by its file name: the annotations' own, else numbers from 1."""
     if isinstance(dataset, Subset):
         ids = image_ids(dataset.dataset)
-        return {name: ids[name] for name in (dataset[index].name for index in range(len(dataset)))}
+        return {name: ids[name] for name in picture_names(dataset)}
     if isinstance(dataset, CocoPanoptic):
         return dataset.image_ids
-    return {dataset[index].name: index + 1 for index in range(len(dataset))}
+    return {name: number for number, name in enumerate(picture_names(dataset), start=1)}
 
 
 def write_split(

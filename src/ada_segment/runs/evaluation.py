@@ -6,7 +6,7 @@ from typing import Any
 from ada_segment.config import Settings
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.splits import open_split
-from ada_segment.data.writing import image_ids, write_panoptic
+from ada_segment.data.writing import image_ids, picture_names, write_panoptic
 from ada_segment.errors import DataError
 from ada_segment.panoptic.merge import merge
 from ada_segment.runs.stored_model import load_model
@@ -49,7 +49,7 @@ def evaluate_run(
     )
     if predictions_to is not None:
         things = frozenset(category.id for category in stored.categories.things)
-        names = [dataset[index].name for index in range(len(dataset))]
+        names = picture_names(dataset)
         maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
         write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
     return measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
