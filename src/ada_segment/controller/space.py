@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 BOUND = math.log(4.0)
+FAR = 100.0
 
 
 class LogWeights:
@@ -61,7 +62,9 @@ class LogWeights:
         """The nearest x [n] that is tied, has mean 0 (when the scale is fixed) and lies within the bound."""
         if self.frozen:
             return np.zeros(self.size)
-        x = self.group_means(np.nan_to_num(x, posinf=self.bound, neginf=-self.bound))[self.group_index]
+        # Differences between log-weights in the hundreds mean nothing, and would cost the mean its exactness.
+        x = np.clip(np.nan_to_num(x), -FAR, FAR)
+        x = self.group_means(x)[self.group_index]
         if not self.fixed_scale:
             return np.clip(x, -self.bound, self.bound)
         x = x - x.mean()
@@ -72,7 +75,8 @@ class LogWeights:
         shifts = np.sort(np.concatenate([x - self.bound, x + self.bound]))
         sums = np.clip(x - shifts[:, None], -self.bound, self.bound).sum(1)
         shift = np.interp(0.0, sums[::-1], shifts[::-1])
-        return np.clip(x - shift, -self.bound, self.bound)
+        projected: Vector = np.clip(x - shift, -self.bound, self.bound)
+        return projected
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...] = ()) -> Vector:
         """Directions [*shape, n] with unit variance a group before the mean is taken off; tied."""

@@ -1,0 +1,238 @@
+"""The Bayesian controller: exactness of its filters, and the properties that rewards and names must have."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ada_segment.controller.bayesian import BayesianController, BayesianSettings
+from ada_segment.controller.dynamics import FEATURES, LIMIT, dynamics
+from ada_segment.controller.filter_bank import FilterBank, _contrasts
+from ada_segment.controller.luck import PRIOR_MEAN, persistence
+from ada_segment.controller.space import LogWeights
+from ada_segment.errors import LossError
+
+NAMES = ("a", "b", "c", "d")
+QUICK = BayesianSettings(kappa=(0.1, 1.0, 5.0), walk=(0.0, 0.2))
+
+
+def space_of(names: tuple[str, ...] = NAMES, **how: object) -> LogWeights:
+    how = {"defaults": dict.fromkeys(names, 1.0), "groups": {name: name for name in names}, **how}
+    return LogWeights(names, **how)  # type: ignore[arg-type]
+
+
+def taught(
+    rewards: np.ndarray, x: np.ndarray, *, space: LogWeights | None = None, beliefs: BayesianSettings = QUICK
+) -> BayesianController:
+    """A controller after rounds of log-weights x [T, K, n] and rewards [T, K], dynamics unchanged throughout."""
+    controller = BayesianController(space or space_of(), settings=beliefs)
+    for tried, got in zip(x, rewards, strict=True):
+        controller.learn(np.zeros((x.shape[2], len(FEATURES))), tried, got)
+    return controller
+
+
+def still(controller: BayesianController) -> np.ndarray:
+    return controller.optimum(np.zeros((len(controller.losses), len(FEATURES))))
+
+
+def rounds_of(seed: int, *, rounds: int = 6, members: int = 5, n: int = 4) -> np.ndarray:
+    space = space_of(tuple(NAMES[:n]))
+    draws = 0.5 * space.draw(np.random.default_rng(seed), (rounds, members))
+    return np.apply_along_axis(space.project, -1, draws)
+
+
+def test_the_filter_is_bayesian_linear_regression() -> None:
+    """Against the closed form, two rounds, no walk, one filter: posterior mean and evidence given sigma."""
+    random = np.random.default_rng(0)
+    features, known = random.normal(size=(2, 5, 3)), random.normal(size=(2, 5))
+    rewards = random.normal(size=(2, 5))
+    prior, scale, kappa = np.array([[0.5, 1.0, 2.0]]), np.array([[1.0, 0.3, 2.0]]), np.array([0.7])
+    bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=np.zeros((1, 3)))
+    for f, q, r in zip(features, known, rewards, strict=True):
+        bank.advance()
+        bank.update(f, q, r)
+    sigma = 1.7
+    centre = np.eye(5) - 1 / 5
+    design = np.concatenate([centre @ f for f in features]) * scale
+    target = np.concatenate([centre @ (r / sigma - kappa * q) for r, q in zip(rewards, known, strict=True)])
+    expected = np.linalg.solve(design.T @ design + np.diag(1 / prior[0]), design.T @ target)
+    assert bank.by_reward[0] / sigma + bank.by_base[0] == pytest.approx(expected)
+    basis = np.kron(np.eye(2), _contrasts(5))
+    free = basis @ np.concatenate(list(features)) * scale
+    covariance = free @ np.diag(prior[0]) @ free.T + np.eye(8)
+    residual = basis @ (np.concatenate(rewards) / sigma - kappa * np.concatenate(known))
+    quadratic = bank.rr / sigma**2 + 2 * bank.rb / sigma + bank.bb
+    assert quadratic[0] == pytest.approx(residual @ np.linalg.solve(covariance, residual))
+    assert bank.log_det[0] == pytest.approx(np.linalg.slogdet(covariance)[1])
+
+
+@given(st.integers(2, 9))
+def test_contrasts_are_orthonormal_and_take_the_level_off(count: int) -> None:
+    matrix = _contrasts(count)
+    assert matrix @ matrix.T == pytest.approx(np.eye(count - 1), abs=1e-12)
+    assert matrix.sum(1) == pytest.approx(np.zeros(count - 1), abs=1e-12)
+
+
+def test_it_finds_the_optimum_of_a_quadratic() -> None:
+    target = np.array([0.6, -0.5, 0.2, -0.3])
+    x = rounds_of(1, rounds=20, members=6)
+    random = np.random.default_rng(2)
+    rewards = -((x - target) ** 2).sum(-1) + 0.1 * random.standard_normal(x.shape[:2])
+    assert still(taught(rewards, x)) == pytest.approx(target, abs=0.12)
+
+
+@given(st.integers(0, 1000), st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
+@settings(max_examples=15, deadline=None)
+def test_neither_unit_nor_level_of_the_reward_matters(seed: int, unit: float, level: float) -> None:
+    x = rounds_of(seed)
+    rewards = np.random.default_rng(seed).standard_normal(x.shape[:2])
+    assert still(taught(unit * (rewards + level), x)) == pytest.approx(still(taught(rewards, x)), abs=1e-5)
+
+
+@given(st.floats(-100, 100), st.integers(1, 5), st.integers(0, 100))
+@settings(max_examples=15, deadline=None)
+def test_equal_rewards_teach_nothing(level: float, members: int, seed: int) -> None:
+    x = rounds_of(seed, members=members)
+    assert not still(taught(np.full(x.shape[:2], level), x)).any()
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_permuted_rewards_teach_something_else(seed: int) -> None:
+    x = rounds_of(seed, rounds=2)
+    rewards = np.random.default_rng(seed).standard_normal(x.shape[:2])
+    assert not np.allclose(still(taught(rewards, x)), still(taught(rewards[:, [1, 0, 2, 3, 4]], x)), atol=1e-6)
+
+
+@given(st.integers(0, 1000), st.integers(0, 4))
+@settings(max_examples=15, deadline=None)
+def test_a_higher_reward_draws_the_mean_to_its_weights(seed: int, member: int) -> None:
+    """Members are drawn around the mean: it comes nearer to one, its weights become more probable."""
+    x = rounds_of(seed, rounds=1)
+    rewards = 0.1 * np.random.default_rng(seed).standard_normal(x.shape[:2])
+    higher = rewards.copy()
+    higher[0, member] += 1.0
+    direction = x[0, member] - x[0].mean(0)
+    beliefs = dataclasses.replace(QUICK, unequal=(0.0,), kappa=(0.5,), walk=(0.0,))
+    low, high = (still(taught(r, x, beliefs=beliefs)) for r in (rewards, higher))
+    assert (high - low) @ direction > 0
+
+
+def test_weights_without_effect_cause_no_drift() -> None:
+    """Over many searches of pure noise the mean log-weights average to 0, and stay small."""
+    finals = []
+    for seed in range(60):
+        x = rounds_of(seed, rounds=8)
+        finals.append(still(taught(np.random.default_rng([seed, 1]).standard_normal(x.shape[:2]), x)))
+    means, errors = np.mean(finals, 0), np.std(finals, 0) / math.sqrt(len(finals))
+    assert np.all(np.abs(means) < 4 * errors)
+    assert np.sqrt(np.mean(np.square(finals))) < 0.3
+
+
+def test_one_wild_reward_does_not_decide() -> None:
+    target = np.array([0.6, -0.5, 0.2, -0.3])
+    x = rounds_of(5, rounds=12, members=6)
+    rewards = -((x - target) ** 2).sum(-1) + 0.05 * np.random.default_rng(0).standard_normal(x.shape[:2])
+    rewards[6, 2] += 50.0
+    assert still(taught(rewards, x)) == pytest.approx(target, abs=0.25)
+    plain = still(taught(rewards, x, beliefs=dataclasses.replace(QUICK, clip=1e9)))
+    assert np.abs(plain - target).max() > np.abs(still(taught(rewards, x)) - target).max()
+
+
+def test_order_of_names_does_not_matter() -> None:
+    forward, back = space_of(NAMES), space_of(NAMES[::-1])
+    x = rounds_of(3)
+    rewards = np.random.default_rng(3).standard_normal(x.shape[:2])
+    one, other = (
+        taught(rewards, x, space=space).weights([dict.fromkeys(NAMES, 1.0)], round=1, rounds=3)
+        for space in (forward, back)
+    )
+    assert list(one) == list(NAMES)
+    assert list(other) == list(NAMES[::-1])
+    assert one == other
+
+
+def test_memory_forgets_the_rounds_before() -> None:
+    x = rounds_of(4)
+    rewards = np.random.default_rng(4).standard_normal(x.shape[:2])
+    short = taught(rewards, x, beliefs=dataclasses.replace(QUICK, memory=2))
+    assert still(short) == pytest.approx(still(taught(rewards[-2:], x[-2:])), abs=1e-12)
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, 1e-12, 1e12, math.nan, math.inf, -1.0, 2.0]), min_size=4, max_size=4),
+        max_size=5,
+    )
+)
+@settings(max_examples=30, deadline=None)
+def test_weights_are_usable_for_any_losses(values: list[list[float]]) -> None:
+    history = [dict(zip(NAMES, row, strict=True)) for row in values]
+    x = rounds_of(6, rounds=3)
+    controller = BayesianController(space_of(), settings=QUICK)
+    for tried in x:
+        state = controller.state(history, round=1, rounds=4)
+        assert np.isfinite(state).all()
+        assert np.abs(state).max() <= LIMIT
+        controller.learn(state, tried, np.arange(5.0))
+    weights = controller.weights(history, round=3, rounds=4)
+    assert all(0.25 - 1e-9 <= weight <= 4 + 1e-9 for weight in weights.values())
+    assert sum(math.log(weight) for weight in weights.values()) == pytest.approx(0, abs=1e-9)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=4, max_size=4), st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_dynamics_know_no_loss_scale(scales: list[float], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    history = [dict(zip(NAMES, random.uniform(0.1, 2, 4).tolist(), strict=True)) for _ in range(4)]
+    scaled = [{name: s * row[name] for name, s in zip(NAMES, scales, strict=True)} for row in history]
+    space = space_of()
+    assert dynamics(scaled, space, round=4, rounds=9) == pytest.approx(dynamics(history, space, round=4, rounds=9))
+    shown = dynamics(history, space, round=4, rounds=9)
+    logs = np.log([[row[name] for name in NAMES] for row in history])
+    progress = logs[-1] - logs[0]
+    assert shown[:, 0] == pytest.approx(np.clip(progress - progress.mean(), -LIMIT, LIMIT))
+    assert shown[:, 2] == pytest.approx(np.zeros(4))
+
+
+def test_a_stored_controller_answers_alike() -> None:
+    x = rounds_of(7)
+    controller = taught(np.random.default_rng(7).standard_normal(x.shape[:2]), x)
+    again = BayesianController.from_state(controller.state_dict())
+    history = [{"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}, {"a": 0.5, "b": 1.5, "c": 3.0, "d": 1.0}]
+    assert again.weights(history, round=2, rounds=5) == controller.weights(history, round=2, rounds=5)
+
+
+def test_what_was_learned_by_group_serves_more_losses() -> None:
+    groups = {"a": "rpn", "b": "box", "c": "box", "d": "mask"}
+    space = space_of(groups=groups)
+    target = np.array([0.8, -0.4, -0.4, 0.0])
+    draws = 0.5 * space.draw(np.random.default_rng(0), (15, 6))
+    rewards = -((draws - target) ** 2).sum(-1)
+    controller = taught(rewards, draws, space=space)
+    ten = ("a0", "a1", "b0", "b1", "b2", "b3", "d0")
+    known = {"a": "rpn", "b": "box", "d": "mask"}
+    groups = {name: known[name[0]] for name in ten}
+    other = controller.rebound(ten, dict.fromkeys(ten, 2.0), groups)
+    weights = other.weights([], round=0, rounds=3)
+    assert weights["a0"] == weights["a1"] > weights["d0"] > weights["b0"] == weights["b3"]
+    assert sum(math.log(weight / 2) for weight in weights.values()) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(LossError, match=r"nothing about z: it knows the groups box, mask, rpn"):
+        controller.rebound(("a", "z"), {"a": 1.0, "z": 1.0}, {"a": "rpn", "z": "depth"})
+    off = controller.rebound(("a", "z"), {"a": 1.0, "z": 0.0}, {"a": "rpn", "z": "depth"})
+    assert off.weights([], round=0, rounds=1) == {"a": 1.0, "z": 0.0}
+
+
+@given(st.floats(0, 1), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_luck_that_stays_is_told_from_luck_that_passes(phi: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    surpluses = random.standard_normal(60)
+    trend = 5 - 20 / np.arange(1, 61)
+    levels = trend + np.concatenate([[0.0], np.cumsum(phi * surpluses[:-1] + 0.2)]) + 0.1 * random.standard_normal(60)
+    assert persistence(levels, surpluses) == pytest.approx(phi, abs=0.2)
+    assert persistence(levels[:3], surpluses[:3]) == PRIOR_MEAN
+    assert persistence(1e6 * levels, 1e6 * surpluses) == pytest.approx(persistence(levels, surpluses), abs=1e-6)

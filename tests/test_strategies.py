@@ -1,0 +1,236 @@
+"""Each strategy's own rule, and schedules and controllers as files."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy_members import NAMES, QuadraticMember
+
+from ada_segment.controller.stored import load_controller, save_controller
+from ada_segment.errors import ConfigError, LossError, RunError
+from ada_segment.population.schedule import load_schedule
+from ada_segment.population.search import make_task, search
+from ada_segment.population.seeds import derive_seed
+from ada_segment.population.strategies import STRATEGIES, make_strategy
+from ada_segment.population.strategies.base import Strategy, Trial
+from ada_segment.population.strategies.replay import Replay
+from ada_segment.storage import save_state
+
+
+def started(name: str, *, members: int = 8, rounds: int = 6, **settings: Any) -> Strategy:
+    strategy = make_strategy(name, settings)
+    strategy.start(make_task(NAMES, rounds, members, defaults=None, groups=None, seed=5))
+    return strategy
+
+
+def judged(strategy: Strategy, round: int, rewards: list[float | None]) -> Any:
+    plan = strategy.plan(round)
+    ones = dict.fromkeys(NAMES, 1.0)
+    return strategy.judge(
+        round,
+        [
+            Trial(index=k, weights=plan.weights[k], losses=ones, reward=reward)
+            for k, reward in enumerate(rewards)
+            if reward is not None
+        ],
+    )
+
+
+def test_derived_seeds_are_stable_and_differ() -> None:
+    assert derive_seed(0, "round", 0) == derive_seed(0, "round", 0) == 1527649277
+    assert len({derive_seed(seed, "round", round) for seed in range(30) for round in range(30)}) == 900
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_a_plan_asked_twice_is_the_same_also_after_a_resume(name: str) -> None:
+    strategy = started(name)
+    for round in range(3):
+        assert strategy.plan(round) == strategy.plan(round)
+        judged(strategy, round, [float((3 * k + round) % 8) for k in range(8)])
+    other = started(name)
+    other.load_state_dict(strategy.state_dict())
+    assert other.plan(3) == strategy.plan(3)
+
+
+def test_random_keeps_its_draw_and_its_state() -> None:
+    strategy = started("random")
+    first = strategy.plan(0).weights
+    assert judged(strategy, 0, [1.0, 5.0, 2.0, None, 0.0, 0.0, 0.0, 0.0]).parents == (0, 1, 2, 1, 4, 5, 6, 7)
+    assert strategy.plan(4).weights == first
+    assert len({tuple(weights.values()) for weights in first}) == 8
+
+
+def test_pbt_replaces_the_worst_quarter_by_the_best_and_perturbs_its_weights() -> None:
+    strategy = started("pbt")
+    before = strategy.plan(0).weights
+    verdict = judged(strategy, 0, [8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
+    assert verdict.best == 0
+    assert verdict.parents[:6] == (0, 1, 2, 3, 4, 5)
+    assert set(verdict.parents[6:]) <= {0, 1}
+    after = strategy.plan(1).weights
+    assert after[:6] == before[:6]
+    for k in (6, 7):
+        for name in NAMES:
+            assert after[k][name] / before[verdict.parents[k]][name] == pytest.approx(1.2) or after[k][name] / before[
+                verdict.parents[k]
+            ][name] == pytest.approx(0.8)
+    for round in range(1, 40):
+        judged(strategy, round, [float(k) for k in range(8)])
+        for weights in strategy.plan(round + 1).weights:
+            assert all(0.25 - 1e-9 <= weight <= 4 + 1e-9 for weight in weights.values())
+
+
+def test_published_starts_with_defaults_and_draws_around_its_mean() -> None:
+    strategy = started("published", members=400)
+    assert all(weights == dict.fromkeys(NAMES, 1.0) for weights in strategy.plan(0).weights)
+    judged(strategy, 0, [0.0] * 400)
+    ratios = np.array([list(weights.values()) for weights in strategy.plan(1).weights])
+    assert ratios.mean(0) == pytest.approx(np.ones(3), abs=0.05)
+    assert ratios.std(0) == pytest.approx(np.full(3, 0.2), abs=0.03)
+
+
+def test_ada_segment_has_a_member_at_the_mean_and_antithetic_pairs() -> None:
+    strategy = started("ada-segment")
+    for round in range(3):
+        plan = strategy.plan(round)
+        mean = np.log(list(plan.notes["mean"].values()))
+        x = np.log([list(weights.values()) for weights in plan.weights])
+        assert x[0] == pytest.approx(mean)
+        if round == 0:
+            assert x[1::2][:3] + x[2::2] == pytest.approx(np.zeros((3, 3)), abs=1e-12)
+        judged(strategy, round, (-((x - 0.3) ** 2).sum(1)).tolist())
+    alone = started("ada-segment", members=1)
+    assert alone.plan(0).weights == [dict.fromkeys(NAMES, 1.0)]
+
+
+def test_ada_segment_goes_slower_after_failures() -> None:
+    strategy, careless = started("ada-segment"), started("ada-segment")
+    rewards: list[float | None] = [0.1, 0.5, -0.5, 0.3, -0.2, 0.2, -0.1, 0.4]
+    judged(strategy, 0, [*rewards[:4], None, None, None, None])
+    judged(careless, 0, rewards)
+    assert strategy.plan(1).notes["step"] == pytest.approx(0.5 * careless.plan(1).notes["step"])
+
+
+def test_trust_decides_between_prediction_and_observation() -> None:
+    target = {"mask": 0.6, "box": -0.6}
+    for trust, share in ((0.0, "predicted"), (1.0, "reward")):
+        member = QuadraticMember(target=target, noise=0.5)
+        result = search(lambda _, m=member: m, losses=NAMES, rounds=4, members=8, trust=trust)
+        for record in result.journal:
+            rewards = [entry["reward"] for entry in record["members"]]
+            predicted = record["controller"]["predicted"]
+            wanted = predicted if share == "predicted" else rewards
+            if share == "reward":
+                limit = 2.5 * record["controller"]["noise"]
+                if max(abs(r - p) for r, p in zip(rewards, predicted, strict=True)) > limit:
+                    continue
+            assert record["best"] == int(np.argmax(wanted))
+
+
+def test_it_learns_on_a_noisy_quadratic_and_beats_no_learning() -> None:
+    target = {"mask": 0.7, "box": -0.7}
+    names = (*NAMES, "d", "e")
+    x_star = np.array([target.get(name, 0.0) for name in names])
+
+    def distance(strategy: str) -> float:
+        member = QuadraticMember(names=names, target=target, noise=0.3)
+        result = search(lambda _: member, losses=names, rounds=8, members=6, strategy=strategy, seed=1)
+        last = np.log([result.schedule[-1][name] for name in names])
+        return float(np.linalg.norm(last - x_star))
+
+    assert distance("ada-segment") < 0.4 < distance("select-only")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_replay_stretches_or_stays() -> None:
+    entries = [{name: float(i) for name in NAMES} for i in range(1, 4)]
+    for stretch, expected in ((True, [1, 1, 2, 2, 3, 3]), (False, [1, 2, 3, 3, 3, 3])):
+        replay = Replay(entries, stretch=stretch)
+        replay.start(make_task(NAMES, 6, 1, defaults=None, groups=None, seed=0))
+        assert [replay.plan(t).weights[0]["box"] for t in range(6)] == expected
+    same = Replay(entries)
+    same.start(make_task(NAMES, 3, 2, defaults=None, groups=None, seed=0))
+    assert [same.plan(t).weights for t in range(3)] == [[entry, entry] for entry in entries]
+
+
+def test_fixed_weights_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    path.write_text('{"mask": 2, "box": 0, "class": 0.5}')
+    assert load_schedule(path) == [{"mask": 2.0, "box": 0.0, "class": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "says"),
+    [
+        (None, RunError, "is missing"),
+        ("{", RunError, "JSON"),
+        ("[1]", RunError, "no weights"),
+        ("{}", LossError, "is not an object"),
+        ('{"mask": -1}', LossError, "-1.* of mask"),
+        ('{"mask": NaN}', LossError, "mask"),
+        ('{"mask": "1"}', LossError, "mask"),
+        ('{"mask": true}', LossError, "mask"),
+        ('{"losses": ["mask"], "schedule": []}', LossError, "empty"),
+        ('{"losses": ["mask"], "schedule": 3}', RunError, "must be lists"),
+        ('{"losses": ["mask"], "schedule": [{"mask": 1}, {"box": 1}]}', LossError, "entry 1.*missing: mask"),
+        ('{"losses": ["mask", "box"], "schedule": [{"mask": 1}]}', LossError, "entry 0.*missing: box"),
+    ],
+)
+def test_unusable_schedules(tmp_path: Path, text: str | None, error: type[Exception], says: str) -> None:
+    path = tmp_path / "weights.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(error, match=says) as caught:
+        Replay.load(path)
+    assert "weights.json" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ada-segment", "published"])
+def test_controllers_are_stored_and_loaded(tmp_path: Path, name: str) -> None:
+    strategy = started(name)
+    for round in range(4):
+        judged(strategy, round, [math.sin(3 * k + round) for k in range(8)])
+    assert strategy.controller is not None
+    path = tmp_path / "controller.safetensors"
+    save_controller(path, strategy.controller)
+    history = [{"mask": 1.0, "box": 2.0, "class": 0.3}, {"mask": 0.5, "box": 1.8, "class": 0.3}]
+    loaded = load_controller(tmp_path)
+    assert loaded.weights(history, round=2, rounds=6) == strategy.controller.weights(history, round=2, rounds=6)
+    about = json.loads((tmp_path / "controller.json").read_text())
+    assert about["losses"] == list(NAMES)
+    assert about["format"] == 1
+    assert {"kind", "version", "defaults", "settings"} <= about.keys()
+
+
+def test_what_is_no_controller_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is missing"):
+        load_controller(tmp_path)
+    path = tmp_path / "best.safetensors"
+    save_state(path, {"x": torch.zeros(2)}, about={"what": "state of the best member"})
+    with pytest.raises(RunError, match="no controller"):
+        load_controller(path)
+    save_state(path, {"x": 1}, about={"kind": "bayesian", "format": 1})
+    with pytest.raises(RunError, match="damaged"):
+        load_controller(path)
+    save_state(path, {"x": 1}, about={"kind": "bayesian", "format": 99, "version": "9"})
+    with pytest.raises(RunError, match="format 99"):
+        load_controller(path)
+
+
+def test_settings_are_checked_by_name_and_value() -> None:
+    with pytest.raises(ConfigError, match="did you mean quantile"):
+        make_strategy("pbt", {"quantil": 0.3})
+    for name, settings in (
+        ("pbt", {"quantile": 0.7}),
+        ("random", {"sigma": 0.0}),
+        ("published", {"sigma": math.nan}),
+        ("ada-segment", {"memory": 0}),
+    ):
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            make_strategy(name, settings)
