@@ -1,5 +1,6 @@
 # make install   .venv with everything that the demo and the tests need
 # make demo      search loss weights on generated scenes and compare with default weights (runs/demo)
+# make readme-pictures   the README's pictures, from the demo
 # make test      what has to pass before a change goes in: lint, types, tests
 # make lint      the first two alone
 # make clean     remove what make has made, except runs/
@@ -14,7 +15,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(WHAT)
 # One thread a process: the tests and the demo run processes side by side, and small pictures do not gain from threads.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo readme-pictures test lint format clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -37,12 +38,22 @@ $(INSTALLED): pyproject.toml constraints.txt
 	         && $(BIN)/python -m pip install --quiet $(WHAT); }
 	@touch $@
 
+# The training with default weights takes one core while the search takes the other.
 demo: install
-	rm -rf runs/demo runs/demo-default
-	$(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --seed 0 --out runs/demo
-	$(BIN)/ada-segment train --data scenes --model panoptic-fpn --preset tiny --seed 0 --weights default \
-	    --out runs/demo-default
-	$(BIN)/ada-segment report runs/demo --baseline runs/demo-default
+	rm -rf runs/demo runs/default
+	@mkdir -p runs
+	@$(BIN)/ada-segment train --data scenes --preset tiny --weights default --out runs/default > runs/default.log 2>&1 & \
+	    trap 'kill $$! 2>/dev/null' INT TERM; \
+	    $(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --out runs/demo || exit 1; \
+	    wait $$! || { cat runs/default.log; exit 1; }
+	@$(BIN)/ada-segment report runs/demo --baseline runs/default
+
+# The README's pictures, from the demo's run.
+readme-pictures:
+	$(BIN)/ada-segment report runs/demo --baseline runs/default --figures docs/pictures
+	cd docs/pictures && rm -f *.png shares.svg losses.svg controller.svg
+	$(BIN)/python -c "from PIL import Image; sheet = Image.open('runs/demo/overlays.png').convert('RGB'); \
+	    sheet.crop((0, 0, sheet.width, sheet.height // 2)).save('docs/pictures/overlays.jpg', quality=85)"
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS)

@@ -85,8 +85,26 @@ def test_the_examples_of_search_train_evaluate_predict_report_work(
     assert len(Path("runs/second/history.jsonl").read_text().splitlines()) == 3
     assert Path("seen/photo.overlay.png").exists()
     assert Path("report.html").stat().st_size > 1000
+    status, text, _ = command("report", "runs/first", "--baseline", "runs/second", "--figures", "figures")
+    assert status == 0
+    assert all(name in text for name in ("first", "second", "One run each"))
+    assert {"reward.svg", "reward.png", "weights.svg"} <= {file.name for file in Path("figures").iterdir()}
     assert "PQ" in command("evaluate", "runs/second", "--split", "reward", "--out", "m.json")[1]
     assert json.loads(Path("m.json").read_text())["split"] == "reward"
+
+
+def test_the_examples_of_data_and_pq_work(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("data scenes", "data check", "pq"):
+        if name == "pq":
+            for target in ("panoptic_val", "predictions"):
+                shutil.copytree("scenes-64/panoptic_val", target)
+                shutil.copy("scenes-64/panoptic_val.json", f"{target}.json")
+        example = re.search(r"Example: ada-segment (.*?)\s*$", command(*name.split(), "--help")[1], re.MULTILINE)
+        assert example
+        status, text, error = command(*shlex.split(example[1]))
+        assert status == 0, error
+    assert json.loads(text)["All"]["pq"] == 1.0
 
 
 def test_a_search_writes_its_settings_and_goes_on_with_them(command: Command, tmp_path: Path) -> None:

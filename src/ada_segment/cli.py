@@ -161,11 +161,18 @@ def report(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="Page to write; RUN/report.html by default.")] = None,
     baseline: Annotated[Path | None, typer.Option(help="A run with default weights to compare with.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG and PNG.")] = None,
 ) -> None:
     """Write one page that shows a run: PQ, weights, losses, what the model sees."""
     from ada_segment.report.page import write_page
+    from ada_segment.report.run_figures import write_figures
+    from ada_segment.report.tables import comparison
 
     write_page(run, out or run / "report.html", baseline=baseline)
+    if figures is not None:
+        write_figures(run, figures, baseline=baseline)
+    if baseline is not None:
+        Console().print(comparison(run, baseline))
     typer.echo(str(out or run / "report.html"))
 
 
@@ -184,7 +191,7 @@ def data_scenes(
     typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {out}")
 
 
-@data_app.command("check", epilog="Example: ada-segment data check my-data")
+@data_app.command("check", epilog="Example: ada-segment data check scenes-64")
 def data_check(folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format.")]) -> None:
     """Find everything that is wrong with a dataset; exit status 1 when anything is."""
     from ada_segment.data.check import check_folder

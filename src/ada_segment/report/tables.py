@@ -15,6 +15,7 @@ from ada_segment.data.problems import group as by_kind
 from ada_segment.report.colours import GREEN, loss_styles
 from ada_segment.report.display import bar
 from ada_segment.report.history import History
+from ada_segment.report.run_files import read_run
 from ada_segment.report.wording import duration, factor, percent, relative, score
 
 FOLDER_HOLDS = {
@@ -145,6 +146,20 @@ def _headlines(metrics: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         if metrics is not None and metrics.get(key) is not None:
             lines.append((f"{metrics.get('split', 'test')} split, {how}", groups_line(metrics[key])))
     return lines
+
+
+def comparison(run: Path, baseline: Path) -> RenderableType:
+    """Two runs' PQ in percent, one below the other; those that have not ended are left out."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("")
+    for heading in ("PQ", "things", "stuff", "PQ, usual thresholds"):
+        table.add_column(heading, justify="right")
+    for name, metrics in ((run.name, read_run(run).metrics), (baseline.name, read_run(baseline).metrics)):
+        if metrics is not None:
+            tuned, usual = metrics.get("tuned") or {}, metrics.get("usual") or {}
+            figures = [percent((tuned.get(group) or {}).get("pq")) for group in ("all", "things", "stuff")]
+            table.add_row(Text(name), *figures, percent((usual.get("all") or {}).get("pq")))
+    return Group(table, Text("One run each: a difference of a few PQ can be chance.", style="italic"))
 
 
 def problems_table(problems: Sequence[Problem], *, shown: int = 3) -> Table:
