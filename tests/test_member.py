@@ -11,7 +11,7 @@ from ada_segment.config import Settings
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.member import Member
-from ada_segment.runs.search_run import open_data
+from ada_segment.runs.data import open_data
 from ada_segment.storage import copy_state
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.member import PanopticMember, network_state

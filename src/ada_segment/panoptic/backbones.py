@@ -184,6 +184,11 @@ def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
         import timm
     except ImportError:
         raise ConfigError(f"backbone {settings.backbone!r} needs timm: pip install 'ada-segment[timm]'") from None
+    if settings.frozen_stages or settings.norm != "batch":
+        raise ConfigError(
+            f"{settings.backbone} keeps its own normalisation and trains whole; "
+            f"set model.norm=batch and model.frozen_stages=0"
+        )
     name = settings.backbone.removeprefix("timm:")
     try:
         body = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
@@ -194,8 +199,6 @@ def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
     if len(wanted) != LEVELS:
         raise ConfigError(f"timm's {name!r} has strides {strides}; a pyramid needs 4, 8, 16 and 32")
     body = timm.create_model(name, features_only=True, out_indices=wanted, pretrained=settings.pretrained == "default")
-    if settings.frozen_stages:
-        raise ConfigError("frozen_stages is not supported for timm backbones; set it to 0")
     _load_file(body, settings)
     return PyramidBackbone(
         body, in_channels=[channels[i] for i in wanted], stride=4, out_channels=settings.fpn_channels

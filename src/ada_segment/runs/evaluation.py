@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ada_segment.config import Settings
-from ada_segment.data.sample import PanopticDataset
-from ada_segment.data.splits import open_split
 from ada_segment.data.writing import image_ids, picture_names, write_panoptic
 from ada_segment.errors import DataError
 from ada_segment.panoptic.merge import merge
+from ada_segment.runs.data import open_part
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
 from ada_segment.training.metrics import measure
@@ -33,7 +31,7 @@ def evaluate_run(
         DataError: the data is not usable, or declares other classes than those the model knows.
     """
     stored = load_model(run)
-    dataset = _open(stored.settings, data, split)
+    dataset = open_part(stored.settings, source=data, split=split)
     if dataset.categories != stored.categories:
         raise DataError(
             f"{data or stored.settings.data.source} declares other classes than {run} was trained on; "
@@ -53,16 +51,3 @@ def evaluate_run(
         maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
         write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
     return measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
-
-
-def _open(settings: Settings, data: str | None, split: str) -> PanopticDataset:
-    return open_split(
-        data or settings.data.source,
-        split,
-        size=settings.augmentation.size,
-        seed=settings.data.split_seed,
-        reward_fraction=settings.data.reward_fraction,
-        reward_minimum=settings.data.reward_minimum,
-        scenes_train=settings.data.scenes_train,
-        scenes_test=settings.data.scenes_test,
-    )

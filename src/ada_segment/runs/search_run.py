@@ -8,7 +8,7 @@ from typing import Any
 from ada_segment.config import SearchSettings, Settings
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import load_controller
-from ada_segment.data.splits import Splits, open_splits
+from ada_segment.data.splits import Splits
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.calibration import tune
 from ada_segment.panoptic.merge import Thresholds, merge
@@ -25,6 +25,7 @@ from ada_segment.population.strategies.constant import Default
 from ada_segment.population.strategies.replay import Replay, Transfer
 from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
 from ada_segment.report.page import write_page
+from ada_segment.runs.data import open_data
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
 from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
@@ -32,19 +33,6 @@ from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.training.metrics import measure
 
 PICTURES_SHOWN = 6
-
-
-def open_data(settings: Settings) -> Splits:
-    """The three splits that the settings name. Raises DataError when something is wrong with the files."""
-    return open_splits(
-        settings.data.source,
-        size=settings.augmentation.size,
-        seed=settings.data.split_seed,
-        reward_fraction=settings.data.reward_fraction,
-        reward_minimum=settings.data.reward_minimum,
-        scenes_train=settings.data.scenes_train,
-        scenes_test=settings.data.scenes_test,
-    )
 
 
 def run_search(
