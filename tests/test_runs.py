@@ -145,9 +145,10 @@ def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None
         run = tmp_path / groups
         run_search(small(model__name="cascade-panoptic-fpn", search__groups=groups, search__rounds=1), run)
         (record,) = history(run)
-        weights = record["members"][0]["weights"]
-        assert len(weights) == 10
-        assert (weights["loss_rpn_cls"] == weights["loss_rpn_loc"]) == (groups == "tied")
+        weights = [member["weights"] for member in record["members"]]
+        assert all(len(of_member) == 10 for of_member in weights)
+        together = all(of_member["loss_rpn_cls"] == of_member["loss_rpn_loc"] for of_member in weights)
+        assert together == (groups == "tied")
 
 
 def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: Path, tmp_path: Path) -> None:
