@@ -248,7 +248,12 @@ def test_all_faults_are_found_in_one_pass(folder: Path) -> None:
     assert {"unreadable picture", "id missing in the PNG", "undeclared category", "missing PNG"} <= set(
         group(check_folder(folder))
     )
-    with pytest.raises(DataError, match=r"\(and \d more problems"):
+
+
+def test_opening_names_the_first_fault_and_counts_the_others(folder: Path) -> None:
+    for name in ("picture cut short", "id the PNG lacks", "wrong area"):
+        ({**FATAL, **HARMLESS})[name][0](folder)
+    with pytest.raises(DataError, match=r"\(and 1 more problems"):
         open_splits(str(folder), reward_minimum=1)
 
 

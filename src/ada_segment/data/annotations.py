@@ -58,17 +58,25 @@ def read_annotations(path: Path, *, categories: Categories | None = None) -> Ann
     root = found.load()
     if not root:
         return Annotations(path, categories or Categories([]), (), found.problems)
+    return inspect_annotations(found, root, categories=categories)
+
+
+def inspect_annotations(
+    found: Inspection, root: dict[str, Any], *, categories: Categories | None = None
+) -> Annotations:
+    """The same of a file that `found.load()` has parsed already."""
     if categories is None:
-        categories, images = _categories(found, root), _images(found, root)
+        categories, images = inspect_categories(found, root), _images(found, root)
     else:
         images = None
     pictures = tuple(_pictures(found, root, images, categories))
     if not pictures and not found.problems:
         found.add("no pictures", "has no pictures", "add some to images and annotations")
-    return Annotations(path, categories, pictures, found.problems)
+    return Annotations(found.path, categories, pictures, found.problems)
 
 
-def _categories(found: Inspection, root: dict[str, Any]) -> Categories:
+def inspect_categories(found: Inspection, root: dict[str, Any]) -> Categories:
+    """The classes that a file declares properly; what is wrong with the others is noted."""
     declared: dict[int, Category] = {}
     for entry in found.entries(root, "categories", {"id": int, "name": str, "isthing": int}):
         number, isthing = entry["id"], entry["isthing"]

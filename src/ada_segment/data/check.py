@@ -1,10 +1,11 @@
 """Everything that can be wrong with a panoptic dataset on disk, found in one pass; opening a dataset looks here too."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
 from ada_segment.data.layout import SplitFiles, find_split, list_splits
@@ -52,27 +53,41 @@ def check_split(
         decode: read pictures and PNGs to their end, rather than their headers only.
     """
     annotations = read_annotations(files.annotations)
-    problems = list(annotations.problems)
-    pictures = annotations.pictures
+    found = check_files(annotations.pictures, files, decode=decode, progress=progress)
+    return annotations, annotations.problems + found
+
+
+class Pictures(Protocol):
+    """Annotated pictures by number; all at once in memory, or an index that makes each when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Picture: ...
+
+
+def check_files(
+    pictures: Pictures, files: SplitFiles, *, decode: bool, progress: Progress | None = None
+) -> list[Problem]:
+    """Look at the files of pictures; `decode` and `progress` as above."""
+    problems: list[Problem] = []
     look = partial(check_picture, files=files, decode=decode, alike=Alike())
     for done, found in enumerate(_each(look, pictures, threads=decode), start=1):
         problems += found
         if progress is not None:
             progress(done, len(pictures))
-    return annotations, problems
+    return problems
 
 
-def _each(
-    look: Callable[[Picture], list[Problem]], pictures: Sequence[Picture], *, threads: bool
-) -> Iterator[list[Problem]]:
+def _each(look: Callable[[Picture], list[Problem]], pictures: Pictures, *, threads: bool) -> Iterator[list[Problem]]:
     """What `look` finds, in order. Decoding leaves Python's lock alone, so threads help; with headers they hinder."""
+    numbers = range(len(pictures))
     if not threads:
-        yield from map(look, pictures)
+        yield from (look(pictures[number]) for number in numbers)
         return
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         # A batch at a time, so that few wait.
         for start in range(0, len(pictures), _BATCH):
-            yield from pool.map(look, pictures[start : start + _BATCH])
+            yield from pool.map(look, [pictures[number] for number in numbers[start : start + _BATCH]])
 
 
 def same_categories(declared: dict[Path, Categories]) -> list[Problem]:

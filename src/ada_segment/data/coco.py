@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ada_segment.data.annotations import Annotations
-from ada_segment.data.check import Progress, check_split
+from ada_segment.data.check import Progress, check_files
+from ada_segment.data.index import PictureIndex, open_index
 from ada_segment.data.layout import find_split
+from ada_segment.data.looked_at import LookedAt
 from ada_segment.data.maps import read_map
 from ada_segment.data.picture import read_picture
 from ada_segment.data.problems import refuse_fatal
@@ -19,8 +20,9 @@ DECODE_UP_TO = 5000
 class CocoPanoptic:
     """One split of a folder, in the simple layout or the official one (see `layout`).
 
-    What is wrong with the files is found when the split is opened; of a large split (more than DECODE_UP_TO
-    pictures) a damaged file may only be found when it is its turn.
+    What is wrong with the files is found when the split is opened for the first time, or after they have changed; of a
+    large split (more than DECODE_UP_TO pictures) a damaged file may only be found when it is its turn. Annotations are
+    read through `index`, so that later starts are quick and processes share them.
 
     Args:
         folder: holds the annotations, PNGs and pictures.
@@ -36,31 +38,29 @@ class CocoPanoptic:
         self, folder: Path | str, split: str, *, decode: bool | None = None, progress: Progress | None = None
     ) -> None:
         self.files = find_split(Path(folder), split)
-        # One look at the number of PNGs, before the annotations are read.
-        small = sum(1 for _ in self.files.masks.iterdir()) <= DECODE_UP_TO
-        annotations, problems = check_split(self.files, decode=small if decode is None else decode, progress=progress)
-        refuse_fatal(problems)
-        self._annotations = annotations
-
-    @property
-    def annotations(self) -> Annotations:
-        return self._annotations
+        self.pictures: PictureIndex = open_index(self.files.annotations)
+        decode = len(self.pictures) <= DECODE_UP_TO if decode is None else decode
+        looked_at = LookedAt(self.pictures, self.files, decode=decode)
+        if not looked_at.good:
+            refuse_fatal(check_files(self.pictures, self.files, decode=decode, progress=progress))
+            looked_at.remember()
 
     @property
     def categories(self) -> Categories:
-        return self._annotations.categories
+        return self.pictures.categories
 
     @property
     def image_ids(self) -> dict[str, int]:
         """Image id of each picture by its file name, as the annotations have it."""
-        return {picture.file_name: picture.image_id for picture in self._annotations.pictures}
+        names = map(self.pictures.file_name, range(len(self)))
+        return dict(zip(names, self.pictures.image_ids, strict=True))
 
     def __len__(self) -> int:
-        return len(self._annotations.pictures)
+        return len(self.pictures)
 
     def picture_path(self, index: int) -> Path:
         """The file of a picture."""
-        return self.files.pictures / self._annotations.pictures[index].file_name
+        return self.files.pictures / self.pictures.file_name(index)
 
     def __getitem__(self, index: int) -> Sample:
         """A picture and its truth.
@@ -68,8 +68,8 @@ class CocoPanoptic:
         Raises:
             DataError: a file has been damaged since the split was opened, or was not read to its end then.
         """
-        picture = self._annotations.pictures[index]
-        image = read_picture(self.picture_path(index))
+        picture = self.pictures[index]
+        image = read_picture(self.files.pictures / picture.file_name)
         path = self.files.masks / picture.mask_name
         truth = read_map(path, picture, annotations=self.files.annotations)
         if truth.ids.shape != image.shape[1:]:

@@ -63,7 +63,7 @@ def picture_names(dataset: PanopticDataset) -> list[str]:
         names = picture_names(dataset.dataset)
         return [names[index] for index in dataset.indices]
     if isinstance(dataset, CocoPanoptic):
-        return [picture.file_name for picture in dataset.annotations.pictures]
+        return [dataset.pictures.file_name(index) for index in range(len(dataset))]
     return [dataset[index].name for index in range(len(dataset))]
 
 
