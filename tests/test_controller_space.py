@@ -87,8 +87,10 @@ def test_directions(groups: list[int], members: int, seed: int, mean_member: boo
     assert found.sum(1) == pytest.approx(np.zeros(members), abs=1e-9)
     mirrored = found[start + 1 :: 2]
     assert np.array_equal(mirrored, -asked[: len(mirrored)])
-    block = asked[: len(space.group_names) - 1]
-    assert block @ block.T == pytest.approx(space.size * np.eye(len(block)), abs=1e-8)
+    alone = directions(space, np.random.default_rng(seed), members, antithetic=False, mean_member=mean_member)
+    assert np.sqrt((alone[start:] ** 2).mean(1)) == pytest.approx(np.ones(members - start))
+    for block in (x[: len(space.group_names) - 1] for x in (asked, alone[start:])):
+        assert block @ block.T == pytest.approx(space.size * np.eye(len(block)), abs=1e-8)
 
 
 def test_step_size_runs_from_first_to_last() -> None:

@@ -17,9 +17,9 @@ def directions(
 ) -> Vector:
     """Directions [K, n] from the mean, each of root mean square 1 over the losses (0 where nothing can move).
 
-    The first is 0 (the mean itself) when asked for, then come pairs d, -d, then one alone if one is left.
-    The d of a round are orthogonal to each other, as far as there are dimensions: with few members none may ask twice.
-    One member alone stands at the mean.
+    The first is 0 (the mean itself) when asked for. The directions d of the others are orthogonal to each other, as far
+    as there are dimensions, so that none asks what another one asks; when antithetic they come in pairs d, -d, with one
+    alone at the end if one is left. One member alone stands at the mean.
     """
     result = np.zeros((members, space.size))
     if members == 1 or space.frozen:
