@@ -17,6 +17,7 @@ from small_runs import arguments
 
 from ada_segment.cli import main
 from ada_segment.data.writing import write_scenes
+from ada_segment.training.member import PanopticMember
 
 Command = Callable[..., tuple[int, str, str]]
 COMMANDS = ("search", "train", "evaluate", "pq", "predict", "report", "data scenes", "data check")
@@ -150,6 +151,23 @@ def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, words: li
     assert not run.exists()
 
 
+def test_an_interrupted_search_says_how_to_go_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PanopticMember, "train", train)
+    run = tmp_path / "run"
+    status, text, _ = command("search", *arguments(run))
+    assert status == 130
+    assert "--resume" in text
+    monkeypatch.undo()
+    monkeypatch.setenv("COLUMNS", "200")
+    assert command("search", *arguments(run), "--resume")[0] == 0
+    assert len((run / "history.jsonl").read_text().splitlines()) == 3
+
+
 def break_json(folder: Path, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> None:
     file = folder / "panoptic_train.json"
     content = json.loads(file.read_text())
@@ -272,9 +290,7 @@ def test_pq_of_missing_files_is_one_line(command: Command, tmp_path: Path) -> No
     refused(command("pq", "--truth", tmp_path / "a.json", "--prediction", tmp_path / "b.json"), "a.json")
 
 
-@pytest.mark.parametrize(
-    "words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PHOTO", "--out", "OUT"]]
-)
+@pytest.mark.parametrize("words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PHOTO", "--out", "OUT"]])
 def test_a_folder_without_a_run_is_one_line(command: Command, tmp_path: Path, words: list[str]) -> None:
     Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")
     places = {"RUN": tmp_path, "PHOTO": tmp_path / "photo.png", "OUT": tmp_path / "out"}

@@ -225,8 +225,12 @@ def _run(settings: config.Settings, out: Path, resume: bool) -> None:
 
     # With several devices this command runs once on each; the first one speaks.
     console = Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
-    with make_display(console, defaults=loss_table(settings.model).defaults) as display:
-        run_search(settings, out, resume=resume, observer=display)
+    try:
+        with make_display(console, defaults=loss_table(settings.model).defaults) as display:
+            run_search(settings, out, resume=resume, observer=display)
+    except KeyboardInterrupt:
+        console.print(f"interrupted; the same command with --resume goes on where {out} is", markup=False)
+        raise typer.Exit(130) from None
     show(out, console)
 
 

@@ -83,7 +83,11 @@ class PanopticFPN(nn.Module):
         self._roi_losses = CASCADE_LOSSES if cascade else ROI_LOSSES
         self.loss_names = loss_names(cascade=cascade)
         self._thing_ids = [0, *(category.id for category in categories.things)]
-        stuff_ids = torch.tensor([-1, *(category.id for category in categories.stuff)], dtype=torch.int32)
+        # A dataset's predictions are held in memory while thresholds are tuned.
+        small = max(category.id for category in categories.stuff) < torch.iinfo(torch.int16).max
+        stuff_ids = torch.tensor(
+            [-1, *(category.id for category in categories.stuff)], dtype=torch.int16 if small else torch.int32
+        )
         self.register_buffer("_stuff_ids", stuff_ids, persistent=False)
         self.register_buffer("_mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)

@@ -34,11 +34,12 @@ class Prediction:
 
     Attributes:
         instances: in falling order of their scores.
-        stuff: category id of the likeliest stuff class of each pixel, [H, W] int32; -1 where things are likelier.
+        stuff: category id of the likeliest stuff class of each pixel, [H, W] int16 or int32; -1 where things are
+            likelier.
     """
 
     instances: tuple[Instance, ...]
-    stuff: NDArray[np.int32]
+    stuff: NDArray[np.int16] | NDArray[np.int32]
 
 
 def paste_instances(
