@@ -57,6 +57,7 @@ class Toy:
         skewed: c_i is three times as high above the optimum, and a third as high below.
         useless: share of the losses with c_i = 0.
         state: standard deviation of what one unit of relative log-progress moves all x*_i; a half of it for each alone.
+        pairs: losses come in known groups of two that share their x*, up to this standard deviation of each alone.
         failing: probability that a member fails for no reason; members with a weight above 3 fail as well.
         misled: in the first quarter of the rounds the optimum is at -x*/2.
         luck: standard deviation of what a member gains by chance and keeps; effects and luck then add up in the state.
@@ -72,6 +73,7 @@ class Toy:
     skewed: bool = False
     useless: float = 0.0
     state: float = 0.0
+    pairs: float | None = None
     failing: float = 0.0
     misled: bool = False
     luck: float = 0.0
@@ -93,10 +95,14 @@ TOYS = {
     "luck that stays": Toy(luck=0.15, noise=0.08),
     "small: K=4, T=10, n=5": Toy(rounds=10, members=4, losses=5),
     "weak: noise .75": Toy(noise=0.75),
+    "pairs, alike": Toy(pairs=0.0),
+    "pairs, not quite alike": Toy(pairs=0.25),
+    "pairs, K=4, T=10, noise .3": Toy(rounds=10, members=4, noise=0.3, pairs=0.25),
 }
 PLAIN = [name for name in TOYS if name.startswith("plain")]
 HARD = [name for name in TOYS if name not in PLAIN]
 STATEFUL = "state-dependent optimum"
+PAIRED = [name for name in TOYS if name.startswith("pairs")]
 ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays"]
 
 ARMS: dict[str, dict[str, Any]] = {
@@ -118,7 +124,11 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "best observed": {"trust": 1.0},
 }
 MAIN = list(ARMS)
-ARMS |= {name: {"strategy": "ada-segment", **settings} for name, settings in ABLATIONS.items()}
+TIES: dict[str, dict[str, Any]] = {
+    "7 tied to the end": {"untie_at": 1.0},
+    "7 never tied": {"tied": False},
+}
+ARMS |= {name: {"strategy": "ada-segment", **settings} for name, settings in (ABLATIONS | TIES).items()}
 TRANSFER = "transfer, K=1"
 
 
@@ -131,9 +141,13 @@ class Problem:
     def __init__(self, toy: Toy, *, world: int, seed: int) -> None:
         self.toy, self.seed = toy, seed
         self.names = tuple(f"loss_{i}" for i in range(toy.losses))
+        self.groups = {name: f"group_{i // 2}" for i, name in enumerate(self.names)} if toy.pairs is not None else None
         fixed, fresh = np.random.default_rng([1, world]), np.random.default_rng([2, seed])
         n, rounds = toy.losses, toy.rounds
-        base = _centred(fixed.normal(0, 0.5, n))
+        base = fixed.normal(0, 0.5, n)
+        if toy.pairs is not None:
+            base = base[np.arange(n) // 2] + toy.pairs * fixed.standard_normal(n)
+        base = _centred(base)
         base *= LENGTH / np.linalg.norm(base)
         self.curvature = np.exp(toy.unequal * fixed.standard_normal(n))
         self.curvature[: round(n * toy.useless)] = 0.0
@@ -220,6 +234,7 @@ def play(toy: Toy, *, world: int, seed: int, **how: Any) -> tuple[SearchResult |
         result = search(
             lambda _: ToyMember(problem),
             losses=problem.names,
+            groups=problem.groups,
             rounds=toy.rounds,
             members=members,
             seed=seed,
@@ -252,8 +267,13 @@ def measure(name: str, arm: str, seed: int) -> dict[str, Any]:
 
 def jobs(seeds: int) -> list[tuple[str, str, int]]:
     """All arms on all toys, the ablations on some of them, the transfer where there is a state to carry over."""
-    pairs = [*itertools.product(TOYS, MAIN), *itertools.product(ABLATED, ABLATIONS), (STATEFUL, TRANSFER)]
-    return [(toy, arm, seed) for toy, arm in pairs for seed in range(seeds)]
+    cells = [
+        *itertools.product(TOYS, MAIN),
+        *itertools.product(ABLATED, ABLATIONS),
+        *itertools.product(PAIRED, TIES),
+        (STATEFUL, TRANSFER),
+    ]
+    return [(toy, arm, seed) for toy, arm in cells for seed in range(seeds)]
 
 
 def read_results() -> list[dict[str, Any]]:
@@ -321,6 +341,8 @@ def write_page() -> None:
             table(list(TOYS), MAIN, "toy"),
             "The default with one point changed:",
             table(ABLATED, ["ada-segment", *ABLATIONS], "toy"),
+            "Losses in groups of two, which are free from half of the rounds on:",
+            table(PAIRED, ["ada-segment", *TIES], "toy"),
             "A controller stored after its search, frozen, on a fresh problem of the same map with one member:",
             table([STATEFUL], ["ada-segment", "8 without the state", TRANSFER], "toy"),
         ]

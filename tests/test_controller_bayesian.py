@@ -226,6 +226,31 @@ def test_what_was_learned_by_group_serves_more_losses() -> None:
     assert off.weights([], round=0, rounds=1) == {"a": 1.0, "z": 0.0}
 
 
+def test_what_losses_have_on_their_own_is_learned_once_they_are_free() -> None:
+    groups = {"a": "g", "b": "g", "c": "h", "d": "h"}
+    space = space_of(groups=groups)
+    target = np.array([0.7, 0.1, -0.2, -0.6])
+    x = rounds_of(8, rounds=20, members=6)
+    rewards = -((x - target) ** 2).sum(-1) + 0.05 * np.random.default_rng(1).standard_normal(x.shape[:2])
+    controller = taught(rewards, x, space=space)
+    state = np.zeros((4, len(FEATURES)))
+    tied = controller.optimum(state, controller.space(round=0, rounds=20))
+    free = controller.optimum(state, controller.space(round=19, rounds=20))
+    assert tied == pytest.approx([0.4, 0.4, -0.4, -0.4], abs=0.1)
+    assert free == pytest.approx(target, abs=0.1)
+
+
+def test_a_controller_that_serves_other_losses_is_stored_as_such() -> None:
+    controller = taught(np.random.default_rng(9).standard_normal((6, 5)), rounds_of(9))
+    other = controller.rebound(("x", "y", "z"), dict.fromkeys("xyz", 3.0), {"x": "a", "y": "b", "z": "a"})
+    again = BayesianController.from_state(other.state_dict())
+    history = [{"x": 1.0, "y": 2.0, "z": 3.0}, {"x": 0.5, "y": 1.5, "z": 3.0}]
+    assert again.losses == ("x", "y", "z")
+    assert again.weights(history, round=2, rounds=5) == other.weights(history, round=2, rounds=5)
+    back = again.rebound(NAMES, dict.fromkeys(NAMES, 1.0), {name: name for name in NAMES})
+    assert back.weights([], round=0, rounds=5) == controller.weights([], round=0, rounds=5)
+
+
 @given(st.floats(0, 1), st.integers(0, 1000))
 @settings(max_examples=30, deadline=None)
 def test_luck_that_stays_is_told_from_luck_that_passes(phi: float, seed: int) -> None:

@@ -111,14 +111,20 @@ def test_defaults_of_zero_stay_off_and_others_are_kept() -> None:
             assert result.schedule[0] == {"mask": 2.0, "box": 0.0, "class": 1.0}
 
 
-def test_tied_groups_share_their_factor() -> None:
+def test_tied_groups_share_their_factor_until_they_are_free() -> None:
     groups = {"mask": "a", "box": "b", "class": "a"}
-    result = run(groups=groups, defaults={"class": 0.5}, rounds=4)
-    for record in result.journal:
-        for entry in record["members"]:
-            assert entry["weights"]["mask"] == pytest.approx(2 * entry["weights"]["class"])
-    untied = run(groups=groups, tied=False)
-    assert any(entry["weights"]["mask"] != entry["weights"]["class"] for entry in untied.journal[0]["members"])
+
+    def tied(**how: Any) -> list[bool]:
+        result = run(groups=groups, defaults={"class": 0.5}, rounds=4, **how)
+        entries = [[entry["weights"] for entry in record["members"]] for record in result.journal]
+        return [all(w["mask"] == pytest.approx(2 * w["class"]) for w in weights) for weights in entries]
+
+    assert tied() == [True, True, False, False]
+    assert tied(untie_at=1.0) == [True] * 4
+    assert tied(untie_at=0.25) == [True, False, False, False]
+    assert tied(tied=False) == [False] * 4
+    for strategy in ("random", "pbt"):
+        assert tied(strategy=strategy) == [True] * 4
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

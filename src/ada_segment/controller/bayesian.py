@@ -28,6 +28,8 @@ class BayesianSettings:
         unequal: relative standard deviation of the curvature between losses.
         steer: standard deviation of what one unit of a dynamics feature moves the optimum; 0: the state is not used.
         use_state: whether the optimum may depend on the learning dynamics (point 8).
+        untie_at: share of the schedule from which the losses of a group are free (point 7); 1: never.
+        own: standard deviation of an optimal log-weight around that of its group, once free; relative to `spread`.
         memory: how many rounds are learned from, the last ones; None: all (point 6).
         clip: surpluses of a reward over its prediction beyond so many (robust) standard deviations are drawn in.
         bound: of |log-weight|.
@@ -40,6 +42,8 @@ class BayesianSettings:
     unequal: tuple[float, ...] = (0.0, 0.7)
     steer: tuple[float, ...] = (0.0, 0.5)
     use_state: bool = True
+    untie_at: float = 0.5
+    own: float = 0.5
     memory: int | None = None
     clip: float = 2.5
     bound: float = BOUND
@@ -70,7 +74,7 @@ class BayesianController(Controller):
         self.losses = space.losses
         self.settings = settings
         self._learned = self._space = space
-        self._origin = np.zeros(space.size) if origin is None else origin
+        self._learned_origin = self._origin = np.zeros(space.size) if origin is None else origin
         self._rounds: list[Round] = []
         self._restart()
 
@@ -100,25 +104,32 @@ class BayesianController(Controller):
         predicted: Vector = x @ slope - (x * x) @ curvature
         return predicted
 
-    def optimum(self, state: Vector) -> Vector:
-        """The log-weights [n] of the highest expected reward, within the bounds."""
-        if self._space.frozen:
-            return np.zeros(self._space.size)
+    def space(self, *, round: int, rounds: int) -> LogWeights:
+        """The coordinates of round `round`: tied, or free once the time for it has come."""
+        free = self.settings.untie_at < 1 and round >= self.settings.untie_at * rounds
+        return self._space.untied() if free else self._space
+
+    def optimum(self, state: Vector, space: LogWeights | None = None) -> Vector:
+        """The log-weights [n] of the highest expected reward, within the bounds and ties of `space`."""
+        space = space or self._space
+        if space.frozen:
+            return np.zeros(space.size)
         slope, curvature = self._quadratic(state)
         if not curvature.any():
-            return self._space.project(self._origin)
+            return space.project(self._origin)
         # Means over groups, since the coordinates of a group move together.
-        slope, curvature = self._space.group_means(slope), self._space.group_means(curvature)
-        counts = np.bincount(self._space.group_index)
+        slope, curvature = space.group_means(slope), space.group_means(curvature)
+        counts = np.bincount(space.group_index)
         # Maximise sum_g counts_g (slope_g z_g - curvature_g z_g^2) with sum_g counts_g z_g = 0.
         shift = 0.0
-        if self._space.fixed_scale:
+        if space.fixed_scale:
             shift = float((counts * slope / curvature).sum() / (counts / curvature).sum())
         z = (slope - shift) / (2 * curvature)
-        return self._space.project(self._origin + z[self._space.group_index])
+        return space.project(self._origin + z[space.group_index])
 
     def weights(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> dict[str, float]:
-        return self._space.to_weights(self.optimum(self.state(history, round=round, rounds=rounds)))
+        state = self.state(history, round=round, rounds=rounds)
+        return self._space.to_weights(self.optimum(state, self.space(round=round, rounds=rounds)))
 
     @property
     def noise(self) -> float:
@@ -135,17 +146,7 @@ class BayesianController(Controller):
                 f"{', '.join(sorted(known))}; give these losses one of them in `groups`, or search anew"
             )
         controller = self.from_state(self.state_dict())
-        controller._space = LogWeights(
-            losses,
-            defaults=defaults,
-            groups=groups,
-            bound=self.settings.bound,
-            fixed_scale=self.settings.fixed_scale,
-        )
-        controller.losses = controller._space.losses
-        # The origin is known by group only, as is all that was learned.
-        origin = dict(zip(self._learned.group_names, self._learned.group_means(self._origin).tolist(), strict=True))
-        controller._origin = np.array([origin[groups[name]] for name in controller._space.names])
+        controller._serve(self._layout(losses, defaults=defaults, groups=groups, settings=self.settings))
         return controller
 
     def about(self) -> dict[str, Any]:
@@ -160,12 +161,15 @@ class BayesianController(Controller):
         }
 
     def state_dict(self) -> dict[str, Any]:
+        learned, served = (
+            {"losses": list(space.losses), "defaults": dict(space.defaults), "groups": dict(space.groups)}
+            for space in (self._learned, self._space)
+        )
         return {
             "settings": asdict(self.settings),
-            "losses": list(self._learned.losses),
-            "defaults": dict(self._learned.defaults),
-            "groups": dict(self._learned.groups),
-            "origin": self._origin.tolist(),
+            "learned": learned,
+            "served": served,
+            "origin": self._learned_origin.tolist(),
             "rounds": [
                 {"state": round.state.tolist(), "x": round.x.tolist(), "rewards": round.rewards.tolist()}
                 for round in self._rounds
@@ -175,19 +179,31 @@ class BayesianController(Controller):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         settings = BayesianSettings(**state["settings"])
-        space = LogWeights(
-            state["losses"],
-            defaults=state["defaults"],
-            groups=state["groups"],
-            bound=settings.bound,
-            fixed_scale=settings.fixed_scale,
-        )
+        space = cls._layout(**state["learned"], settings=settings)
         controller = cls(space, settings=settings, origin=np.array(state["origin"]))
         for round in state["rounds"]:
             x = np.array(round["x"]).reshape(-1, space.size)
             table = np.array(round["state"]).reshape(space.size, len(FEATURES))
             controller.learn(table, x, np.array(round["rewards"]))
+        if state["served"] != state["learned"]:
+            controller._serve(cls._layout(**state["served"], settings=settings))
         return controller
+
+    @staticmethod
+    def _layout(
+        losses: Sequence[str], *, defaults: Mapping[str, float], groups: Mapping[str, str], settings: BayesianSettings
+    ) -> LogWeights:
+        return LogWeights(
+            losses, defaults=defaults, groups=groups, bound=settings.bound, fixed_scale=settings.fixed_scale
+        )
+
+    def _serve(self, space: LogWeights) -> None:
+        """Answer for the losses of `space` from now on, whose groups are known."""
+        self._space = space
+        self.losses = space.losses
+        # The origin is known by group, as is nearly all that was learned.
+        origin = self._learned.group_means(self._learned_origin)
+        self._origin = origin[[self._learned.group_names.index(space.groups[name]) for name in space.names]]
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
@@ -198,16 +214,28 @@ class BayesianController(Controller):
         kappa, walk, unequal, steer_sd = grid.T
         ones = np.ones(len(grid))
         # Of each block of coefficients: how many, what multiplies their features, prior variance, variance of the walk.
-        sizes = (groups, len(FEATURES) - 1, groups * len(FEATURES), groups)
-        scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa)
-        priors = (settings.spread**2 * ones, steer_sd**2, (steer_sd / 2) ** 2, unequal**2)
-        walks = (walk**2, 0 * ones, 0 * ones, 0 * ones)
+        own, losses = settings.own, self._learned.size if self._loosens else 0
+        sizes = (groups, len(FEATURES) - 1, groups * len(FEATURES), groups, losses)
+        scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa, 2 * kappa)
+        priors = (
+            settings.spread**2 * ones,
+            steer_sd**2,
+            (steer_sd / 2) ** 2,
+            unequal**2,
+            (own * settings.spread) ** 2 * ones,
+        )
+        walks = (walk**2, 0 * ones, 0 * ones, 0 * ones, (own * walk) ** 2)
         scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
         self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
         self._coefficients = self._bank.coefficients()
         self._surpluses: list[float] = []
         for round in self._rounds:
             self._absorb(round)
+
+    @property
+    def _loosens(self) -> bool:
+        """Whether there are ties, and a time at which they end."""
+        return self.settings.untie_at < 1 and len(self._learned.group_names) < self._learned.size
 
     def _absorb(self, round: Round) -> None:
         self._bank.advance()
@@ -226,25 +254,29 @@ class BayesianController(Controller):
         return round.rewards if limit == 0 else predicted + np.clip(surplus, -limit, limit)
 
     def _features(self, state: Vector, x: Vector) -> Vector:
-        """[K, d]: what multiplies b [groups], beta [F - 1], B [groups, F], and the curvature's part [groups]."""
+        """[K, d]: what multiplies b [groups], beta [F - 1], B [groups, F], delta [groups], u [n, where used]."""
         index, count = self._learned.group_index, len(self._learned.group_names)
         member = np.zeros((len(index), count))
         member[np.arange(len(index)), index] = 1.0
         by_state = np.einsum("ki,if,ig->kgf", x, state, member)
-        return np.concatenate(
-            [x @ member, by_state.sum(1)[:, :-1], by_state.reshape(len(x), -1), -(x * x) @ member], axis=1
-        )
+        parts = [x @ member, by_state.sum(1)[:, :-1], by_state.reshape(len(x), -1), -(x * x) @ member]
+        if self._loosens:
+            parts.append(x)
+        return np.concatenate(parts, axis=1)
 
     def _quadratic(self, state: Vector) -> tuple[Vector, Vector]:
         """slope [n] and curvature [n] of the expected reward sum_i slope_i x_i - curvature_i x_i^2."""
         groups, features = len(self._learned.group_names), len(FEATURES)
-        sizes = np.cumsum([groups, features - 1, groups * features])
-        level, common, own, curved = np.split(self._coefficients.mean, sizes)
-        own = own.reshape(groups, features)
+        sizes = np.cumsum([groups, features - 1, groups * features, groups])
+        level, common, steered, curved, own = np.split(self._coefficients.mean, sizes)
+        steered = steered.reshape(groups, features)
         index = np.array([self._learned.group_names.index(self._space.groups[name]) for name in self._space.names])
         if not len(index):
             return np.zeros(0), np.zeros(0)
-        slope = level[index] + state[:, :-1] @ common + (state * own[index]).sum(-1)
+        slope = level[index] + state[:, :-1] @ common + (state * steered[index]).sum(-1)
+        if len(own):
+            known = dict(zip(self._learned.names, own, strict=True))
+            slope = slope + np.array([known.get(name, 0.0) for name in self._space.names])
         # A loss may look flat or even bent upwards by chance; the bound would then decide alone.
         curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
         return slope, curvature

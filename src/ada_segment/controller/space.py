@@ -46,6 +46,13 @@ class LogWeights:
         self.group_index = np.array([self.group_names.index(groups[name]) for name in self.names], dtype=np.int64)
         self.size = len(self.names)
 
+    def untied(self) -> "LogWeights":
+        """The same losses, each free."""
+        groups = {name: name for name in self.losses}
+        return LogWeights(
+            self.losses, defaults=self.defaults, groups=groups, bound=self.bound, fixed_scale=self.fixed_scale
+        )
+
     @property
     def frozen(self) -> bool:
         """Whether there is nothing to choose: no loss, or one group whose scale is fixed."""

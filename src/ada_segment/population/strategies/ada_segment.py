@@ -32,7 +32,8 @@ class AdaSegmentSettings:
             which teaches more: the model knows of curvature, so no mirror is needed to take it off.
         mean_member: point 4, one member trains under the mean itself.
         memory: point 6, number of rounds learned from; None: all.
-        tied: point 7, losses of a group share their weight; if not, each loss is a group of its own.
+        tied: point 7, losses of a group share their weight / default at first; if not, each is a group of its own.
+        untie_at: point 7, share of the schedule from which tied losses are free after all; 1: never.
         use_state: point 8, the optimum may depend on the learning dynamics.
         first_step, last_step: standard deviation of a member's log-weights around the mean, first and last round.
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
@@ -47,6 +48,7 @@ class AdaSegmentSettings:
     mean_member: bool = True
     memory: int | None = None
     tied: bool = True
+    untie_at: float = 0.5
     use_state: bool = True
     first_step: float = 0.6
     last_step: float = 0.3
@@ -57,6 +59,7 @@ class AdaSegmentSettings:
         above_zero(self, "first_step", "last_step", "bound")
         if self.trust is not None:
             within(self, 0.0, 1.0, "trust")
+        within(self, 0.0, 1.0, "untie_at")
         if self.memory is not None:
             within(self, 1, float("inf"), "memory")
 
@@ -88,6 +91,7 @@ class AdaSegment(Strategy):
             origin = settings.first_step * self._space.draw(generator(task.seed, "origin"))
         beliefs = BayesianSettings(
             use_state=settings.use_state,
+            untie_at=settings.untie_at,
             memory=settings.memory,
             bound=settings.bound,
             fixed_scale=settings.fixed_scale,
@@ -100,21 +104,22 @@ class AdaSegment(Strategy):
         self._surpluses: list[float] = []
 
     def plan(self, round: int) -> Plan:
-        mean = self._controller.optimum(self._state(round))
+        space = self._controller.space(round=round, rounds=self.task.rounds)
+        mean = self._controller.optimum(self._state(round), space)
         # Where members failed, the way to the optimum may lead through weights that do not train: go slower.
-        mean = self._space.project(mean + self._failed * (self._last - mean))
+        mean = space.project(mean + self._failed * (self._last - mean))
         step = (1 - self._failed) * step_size(
             self._settings.first_step, self._settings.last_step, round / max(self.task.rounds - 1, 1)
         )
         around = directions(
-            self._space,
+            space,
             generator(self.task.seed, "ada-segment", round),
             self.task.members,
             antithetic=self._settings.antithetic,
             mean_member=self._settings.mean_member,
         )
-        weights = [self._space.to_weights(self._space.project(mean + step * row)) for row in around]
-        return Plan(weights, {"mean": self._space.to_weights(mean), "step": step})
+        weights = [space.to_weights(space.project(mean + step * row)) for row in around]
+        return Plan(weights, {"mean": space.to_weights(mean), "step": step})
 
     def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
         state = self._state(round)
