@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +22,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-data_app = typer.Typer(help="Generate and check panoptic data.", no_args_is_help=True)
+data_app = typer.Typer(help="Generate, check and convert panoptic data.", no_args_is_help=True)
+convert_app = typer.Typer(help="Make COCO panoptic data out of other formats.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+data_app.add_typer(convert_app, name="convert")
 
 Data = Annotated[str, typer.Option("--data", help="'scenes' (generated) or a folder in COCO panoptic format.")]
 Model = Annotated[str | None, typer.Option(help="panoptic-fpn (six losses) or cascade-panoptic-fpn (ten).")]
@@ -35,6 +38,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as tr
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 Out = Annotated[Path, typer.Option(help="Run folder.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
+NewData = Annotated[Path, typer.Argument(help="Folder to write, in COCO panoptic format.")]
 
 
 @app.command(epilog="Example: ada-segment search --data scenes --preset tiny --members 2 --rounds 3 --out runs/first")
@@ -204,6 +208,82 @@ def data_check(folder: Annotated[Path, typer.Argument(help="Folder in COCO panop
         Console().print(problems_table(problems))
         raise typer.Exit(1)
     typer.echo(f"{folder}: nothing wrong")
+
+
+@convert_app.command(
+    "masks",
+    epilog="Example: ada-segment data convert masks --images photos/train --semantic classes/train "
+    "--instances numbers/train --classes classes.json --split train mine",
+)
+def convert_masks(
+    out: NewData,
+    images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
+    semantic: Annotated[Path, typer.Option(help="Folder of masks of class ids, NAME.png for each picture.")],
+    instances: Annotated[Path, typer.Option(help="Folder of masks of instance numbers, or a COCO instances JSON.")],
+    classes: Annotated[str, typer.Option(help="coco, ade20k, cityscapes, or a JSON file of id, name, isthing.")],
+    split: Annotated[str, typer.Option(help="train or val.")],
+    overlap: Annotated[
+        str, typer.Option(help="Of two instances of a JSON the smaller one lies on top (area), or the later (order).")
+    ] = "area",
+    void: Annotated[list[int] | None, typer.Option(help="Values of no class; repeatable, 0 and 255 if none.")] = None,
+) -> None:
+    """Semantic masks with instance masks, or with a COCO instances JSON; one split a call."""
+    from ada_segment.data.class_table import read_classes
+    from ada_segment.data.convert.compose import read_overlap
+    from ada_segment.data.convert.masks import convert_masks
+
+    with _progress("pictures") as progress:
+        converted = convert_masks(
+            out,
+            split,
+            images=images,
+            semantic=semantic,
+            instances=instances,
+            categories=read_classes(classes),
+            overlap=read_overlap(overlap),
+            void=void or (0, 255),
+            progress=progress,
+        )
+    _show_converted([converted], out)
+
+
+@convert_app.command("ade20k", epilog="Example: ada-segment data convert ade20k ADEChallengeData2016 ade20k")
+def convert_ade20k(
+    root: Annotated[Path, typer.Argument(help="ADEChallengeData2016, with annotations_instance.")], out: NewData
+) -> None:
+    """ADE20K, 100 things and 50 stuff; stuff from the semantic masks, instances over it."""
+    from ada_segment.data.convert.ade20k import convert_ade20k
+
+    with _progress("pictures") as progress:
+        converted = convert_ade20k(root, out, progress=progress)
+    _show_converted(converted, out)
+
+
+@convert_app.command("cityscapes", epilog="Example: ada-segment data convert cityscapes Cityscapes cityscapes")
+def convert_cityscapes(
+    root: Annotated[Path, typer.Argument(help="Folder that holds leftImg8bit and gtFine.")], out: NewData
+) -> None:
+    """Cityscapes from gtFine_instanceIds, 8 things and 11 stuff; groups become crowds."""
+    from ada_segment.data.convert.cityscapes import convert_cityscapes
+
+    with _progress("pictures") as progress:
+        converted = convert_cityscapes(root, out, progress=progress)
+    _show_converted(converted, out)
+
+
+def _show_converted(parts: Sequence[Any], out: Path) -> None:
+    from ada_segment.report.tables import converted_tables
+
+    Console().print(converted_tables(parts))
+    typer.echo(f"written to {out}; look at it with: ada-segment data check {out} --picture sheet.png")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, to be told how many are done, and of how many."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:

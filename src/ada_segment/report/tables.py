@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ada_segment.data.convert.losses import Converted
 from ada_segment.data.problems import Problem
 from ada_segment.data.problems import group as by_kind
 from ada_segment.report.colours import GREEN, loss_styles
@@ -171,3 +172,21 @@ def problems_table(problems: Sequence[Problem], *, shown: int = 3) -> Table:
     for kind, found in by_kind(problems).items():
         table.add_row(Text(kind), str(len(found)), Text("\n".join(str(problem) for problem in found[:shown])))
     return table
+
+
+def converted_tables(parts: Sequence[Converted]) -> RenderableType:
+    """What a conversion has written, split by split, and what it had to leave out and why."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("split")
+    for heading in ("pictures", "things", "stuff", "crowds"):
+        table.add_column(heading, justify="right")
+    left_out = Table(box=SIMPLE_HEAD, title="left out", title_justify="left")
+    left_out.add_column("split")
+    left_out.add_column("count", justify="right")
+    left_out.add_column("what", overflow="fold")
+    left_out.add_column("first", overflow="fold")
+    for part in parts:
+        table.add_row(part.split, *(str(n) for n in (part.pictures, part.things, part.stuff, part.crowds)))
+        for reason, count in part.losses.counts.items():
+            left_out.add_row(part.split, str(count), Text(reason), Text(part.losses.first[reason]))
+    return Group(table, left_out) if left_out.row_count else Group(table, Text("nothing was left out"))

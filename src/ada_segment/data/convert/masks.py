@@ -1,0 +1,134 @@
+"""Semantic masks beside instances, as a mask of numbers a picture or as a COCO instances JSON."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ada_segment.data.convert.compose import Instance, Overlap, compose
+from ada_segment.data.convert.label_mask import read_labels, regions
+from ada_segment.data.convert.losses import Converted, Losses
+from ada_segment.data.convert.outlines import pixels_of
+from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
+from ada_segment.data.inspection import Inspection
+from ada_segment.data.problems import FileError, refuse_fatal
+from ada_segment.panoptic.categories import Categories
+from ada_segment.panoptic.panoptic_map import PanopticMap
+
+_Instances = Callable[[str, NDArray[np.int32]], list[Instance]]
+"""The instances of a picture, from its name and its semantic mask."""
+
+
+def convert_masks(
+    out: Path,
+    split: str,
+    *,
+    images: Path,
+    semantic: Path,
+    instances: Path,
+    categories: Categories,
+    overlap: Overlap = "area",
+    void: Collection[int] = (0, 255),
+    progress: Progress | None = None,
+) -> Converted:
+    """Convert one split.
+
+    Args:
+        out: folder to write into; see `write_converted`.
+        images: folder of the pictures.
+        semantic: folder of masks of category ids, NAME.png for each picture.
+        instances: a folder of masks where each instance has a number of its own and 0 is none, NAME.png for each
+            picture; an instance has the class that most of its pixels have in the semantic mask. Or a COCO instances
+            JSON (polygons or run lengths) with the category ids of `categories`.
+        overlap: see `compose`; masks of numbers cannot overlap.
+        void: values of the semantic masks that mean no class, unless `categories` declares them.
+
+    Raises:
+        DataError: a folder or file is missing or malformed, the split exists already, or nothing could be converted.
+    """
+    losses = Losses()
+    names = list_pictures(images)
+    masks = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+    if not semantic.is_dir():
+        raise FileError(semantic, "is no folder", "name the folder of the semantic masks")
+    note_masks_alone(semantic, masks, losses)
+    if instances.suffix == ".json":
+        read = _from_json(instances, names, losses)
+    else:
+        read = _from_masks(instances, masks, categories, losses)
+    silent = [value for value in void if value not in categories]
+
+    def source(name: str) -> Source:
+        def make(height: int, width: int) -> PanopticMap:
+            path = semantic / PurePosixPath(name).with_suffix(".png")
+            labels = read_labels(path)
+            if labels.shape != (height, width):
+                raise FileError(path, f"has another size than {images / name}", "draw it at the picture's size")
+            found = read(name, labels)
+            return compose(labels, found, categories, overlap=overlap, losses=losses, picture=name, void=silent)
+
+        return Source(name=name, path=images / name, make=make)
+
+    sources = [source(name) for name in names]
+    return write_converted(sources, out, split, categories, losses=losses, progress=progress)
+
+
+def _from_masks(folder: Path, masks: list[str], categories: Categories, losses: Losses) -> _Instances:
+    if not folder.is_dir():
+        raise FileError(folder, "is no folder", "name a folder of masks, or a COCO instances JSON")
+    note_masks_alone(folder, masks, losses)
+
+    def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
+        path = folder / PurePosixPath(name).with_suffix(".png")
+        numbers = read_labels(path)
+        if numbers.shape != labels.shape:
+            raise FileError(path, "has another size than the semantic mask", "draw both at the picture's size")
+        found = []
+        for number, pixels in regions(numbers).items():
+            values, counts = np.unique(labels.ravel()[pixels], return_counts=True)
+            label = int(values[counts.argmax()])
+            if label in categories and categories[label].isthing:
+                found.append(Instance(category_id=label, pixels=pixels))
+            else:
+                what = "instances on pixels that are mostly of no thing class"
+                losses.add(what, 1, f"{name}: instance {number}, value {label}")
+        return found
+
+    return read
+
+
+def _from_json(path: Path, names: list[str], losses: Losses) -> _Instances:
+    found = Inspection(path)
+    root = found.load()
+    images = {entry["file_name"]: entry["id"] for entry in found.entries(root, "images", {"id": int, "file_name": str})}
+    annotations: dict[int, list[dict[str, Any]]] = {}
+    for entry in found.entries(root, "annotations", {"image_id": int, "category_id": int}):
+        annotations.setdefault(entry["image_id"], []).append(entry)
+    refuse_fatal(found.problems)
+    if strangers := annotations.keys() - images.values():
+        count = sum(len(annotations[number]) for number in strangers)
+        losses.add("annotations of an image that the JSON does not list", count, f"image id {min(strangers)}")
+    for name in sorted(images.keys() - set(names)):
+        what = "annotations of pictures that are not there"
+        losses.add(what, len(annotations.get(images[name], [])), name)
+
+    def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
+        if name not in images:
+            raise FileError(
+                path, f"does not list picture {name}", "add it to images, without annotations if it has none"
+            )
+        instances = []
+        for entry in annotations.get(images[name], []):
+            try:
+                pixels = pixels_of(entry.get("segmentation"), *labels.shape)
+            except (ValueError, TypeError) as error:
+                what = "instances whose pixels are not properly written"
+                losses.add(what, 1, f"{name}: annotation {entry.get('id')} has {error}")
+                continue
+            crowd = bool(entry.get("iscrowd", 0))
+            instances.append(Instance(category_id=entry["category_id"], pixels=pixels, iscrowd=crowd))
+        return instances
+
+    return read

@@ -1,0 +1,579 @@
+"""Conversions of small files drawn in exactly the layouts that the public datasets have."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from made_data import SHARED
+from PIL import Image
+
+from ada_segment.data.check import check_folder
+from ada_segment.data.class_table import read_classes
+from ada_segment.data.coco import CocoPanoptic
+from ada_segment.data.convert.ade20k import convert_ade20k
+from ada_segment.data.convert.cityscapes import convert_cityscapes
+from ada_segment.data.convert.compose import VOID, Instance, compose, read_overlap
+from ada_segment.data.convert.label_mask import read_labels, regions
+from ada_segment.data.convert.losses import Losses
+from ada_segment.data.convert.masks import convert_masks
+from ada_segment.data.convert.outlines import pixels_of
+from ada_segment.errors import ConfigError, DataError
+from ada_segment.panoptic.categories import Categories, Category
+
+CATEGORIES = Categories([Category(1, "cat", True), Category(2, "dog", True), Category(7, "sky", False)])
+HEIGHT, WIDTH = 8, 10
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def photo(path: Path, seed: int = 0, shape: tuple[int, int] = (HEIGHT, WIDTH)) -> None:
+    save(path, np.random.default_rng(seed).integers(0, 256, (*shape, 3), dtype=np.uint8))
+
+
+def described(dataset: CocoPanoptic, index: int = 0) -> dict[tuple[str, bool], list[int]]:
+    """Areas by class name and crowd flag."""
+    found: dict[tuple[str, bool], list[int]] = {}
+    for segment in dataset[index].truth.segments:
+        name = dataset.categories[segment.category_id].name
+        found.setdefault((name, segment.iscrowd), []).append(segment.area)
+    return {key: sorted(areas) for key, areas in found.items()}
+
+
+# Tables of classes
+
+
+@pytest.mark.parametrize(
+    ("name", "things", "stuff", "some"),
+    [
+        ("coco", 80, 53, {1: "person", 90: "toothbrush", 92: "banner", 200: "rug-merged"}),
+        ("ade20k", 100, 50, {0: "wall", 7: "bed", 12: "person", 149: "flag"}),
+        ("cityscapes", 8, 11, {7: "road", 24: "person", 33: "bicycle", 23: "sky"}),
+    ],
+)
+def test_tables_of_public_datasets(name: str, things: int, stuff: int, some: dict[int, str]) -> None:
+    categories = read_classes(name)
+    assert (len(categories.things), len(categories.stuff)) == (things, stuff)
+    assert {number: categories[number].name for number in some} == some
+    assert len({category.name for category in categories}) == things + stuff
+
+
+def test_cocos_table_is_that_of_real_annotations() -> None:
+    path = SHARED / "data" / "coco-panoptic-133" / "panoptic_val.json"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    assert read_classes(str(path)) == read_classes("coco")
+
+
+def test_own_tables(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    for content in (CATEGORIES.to_json(), {"categories": CATEGORIES.to_json()}):
+        path.write_text(json.dumps(content))
+        assert read_classes(str(path)) == CATEGORIES
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "5", '[{"id": 1}]', '[{"id": 1, "name": "a", "isthing": 1}]', '{"categories": 5}', '"categories"'],
+)
+def test_tables_that_are_none_are_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=r"classes\.json"):
+        read_classes(str(path))
+
+
+def test_unknown_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="coco, ade20k, cityscapes"):
+        read_classes("voc")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_classes(str(tmp_path / "nothing.json"))
+
+
+# Composing
+
+LABELS = hnp.arrays(np.int64, (4, 5), elements=st.sampled_from([VOID, 0, 1, 2, 7, 9]))
+MASKS = st.lists(st.tuples(st.sampled_from([1, 2, 7, 5]), hnp.arrays(bool, (4, 5)), st.booleans()), max_size=4)
+
+
+@given(labels=LABELS, masks=MASKS, rule=st.sampled_from(["area", "order"]))
+def test_every_pixel_is_accounted_for(labels: np.ndarray, masks: list[Any], rule: str) -> None:
+    instances = [Instance(label, np.flatnonzero(mask), crowd) for label, mask, crowd in masks]
+    losses = Losses()
+    made = compose(labels, instances, CATEGORIES, overlap=read_overlap(rule), losses=losses, picture="x", void=[0])
+
+    # Pixel by pixel, from the rule's words.
+    usable = [one for one in instances if one.category_id in (1, 2) and len(one.pixels)]
+    expected = np.zeros(20, dtype=object)
+    for pixel in range(20):
+        expected[pixel] = 7 if labels.flat[pixel] == 7 else None
+        over = [number for number, one in enumerate(usable) if pixel in one.pixels]
+        if over:
+            people = [number for number in over if not usable[number].iscrowd] or over
+            if rule == "area":
+                expected[pixel] = min(people, key=lambda number: (len(usable[number].pixels), -number)) + 100
+            else:
+                expected[pixel] = max(people) + 100
+    classes = {segment.id: segment for segment in made.segments}
+    flat = made.ids.ravel()
+    for pixel, what in enumerate(expected):
+        if what is None:
+            assert flat[pixel] == 0
+        elif what == 7:
+            assert classes[flat[pixel]].category_id == 7
+        else:
+            assert classes[flat[pixel]].category_id == usable[what - 100].category_id
+            assert classes[flat[pixel]].iscrowd == usable[what - 100].iscrowd
+    assert len(made.segments) == len({what for what in expected if what is not None})
+    assert all(segment.area == (flat == segment.id).sum() > 0 for segment in made.segments)
+
+    # What is not in the map is in the losses.
+    covered = np.zeros(20, dtype=bool)
+    for one in usable:
+        covered[one.pixels] = True
+    flat_labels = labels.ravel()
+    counts = losses.counts
+    assert (
+        counts.get("pixels of a thing class in no instance, now void", 0)
+        == (np.isin(flat_labels, (1, 2)) & ~covered).sum()
+    )
+    assert counts.get("pixels of a value that no class has, now void", 0) == ((flat_labels == 9) & ~covered).sum()
+    assert counts.get("pixels of stuff under instances", 0) == ((flat_labels == 7) & covered).sum()
+    assert counts.get("instances of a class that is not declared", 0) == sum(m[0] == 5 for m in masks)
+    assert counts.get("instances of a stuff class", 0) == sum(m[0] == 7 for m in masks)
+    painted = sum(segment.isthing for segment in made.segments)
+    assert counts.get("instances wholly under others", 0) == len(usable) - painted
+    visible = sum(segment.area for segment in made.segments if segment.isthing)
+    hidden = counts.get("pixels of instances under other instances", 0)
+    assert sum(len(one.pixels) for one in usable) == visible + hidden
+
+
+def test_unknown_rule() -> None:
+    with pytest.raises(ConfigError, match="area and order"):
+        read_overlap("size")
+
+
+# Outlines
+
+
+def encode(mask: np.ndarray) -> list[int]:
+    """Run lengths by the format's definition, pixel by pixel down the columns."""
+    lengths, last = [0], False
+    for value in mask.T.ravel().tolist():
+        if value != last:
+            lengths.append(0)
+            last = value
+        lengths[-1] += 1
+    return lengths
+
+
+def compress(lengths: list[int]) -> str:
+    text = ""
+    for index, length in enumerate(lengths):
+        value = length - (lengths[index - 2] if index > 2 else 0)
+        while True:
+            bits, value = value & 31, value >> 5
+            done = (value == 0 and not bits & 16) or (value == -1 and bits & 16)
+            text += chr((bits | (0 if done else 32)) + 48)
+            if done:
+                break
+    return text
+
+
+@given(mask=hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 40))))
+def test_run_lengths_return(mask: np.ndarray) -> None:
+    height, width = mask.shape
+    lengths = encode(mask)
+    for counts in (lengths, compress(lengths)):
+        found = pixels_of({"size": [height, width], "counts": counts}, height, width)
+        assert np.array_equal(found, np.flatnonzero(mask))
+
+
+def test_strings_written_by_cocos_tool() -> None:
+    """What pycocotools 2.0.11 writes for a block in rows and columns 2 to 4, and for an ellipse."""
+    block = np.zeros((10, 10), dtype=bool)
+    block[2:5, 2:5] = True
+    rows, columns = np.mgrid[:37, :53]
+    ellipse = (rows - 18) ** 2 / 200 + (columns - 25) ** 2 / 500 < 1
+    written = {
+        "f037000`1": block,
+        "o35n04L4M2N2N2O0O2N2O000O2O000O2O0000000O2O000000000001N100000001N10001N10001N2N101N2N2N3L4L[5": ellipse,
+    }
+    for counts, mask in written.items():
+        found = pixels_of({"size": list(mask.shape), "counts": counts}, *mask.shape)
+        assert np.array_equal(found, np.flatnonzero(mask))
+        assert compress(encode(mask)) == counts
+
+
+@given(
+    left=st.integers(0, 6), top=st.integers(0, 6), width=st.integers(1, 9), height=st.integers(1, 9), turn=st.booleans()
+)
+def test_rectangles_cover_their_pixels(left: int, top: int, width: int, height: int, turn: bool) -> None:
+    corners = [(left, top), (left + width, top), (left + width, top + height), (left, top + height)]
+    polygon = [float(value) for corner in (corners[::-1] if turn else corners) for value in corner]
+    expected = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    expected[top : top + height, left : left + width] = True
+    assert np.array_equal(pixels_of([polygon], HEIGHT, WIDTH), np.flatnonzero(expected))
+
+
+@given(corners=st.lists(st.tuples(st.floats(-3, 13), st.floats(-3, 11)), min_size=3, max_size=8))
+def test_polygons_hold_the_centres_inside_them(corners: list[tuple[float, float]]) -> None:
+    """Against the crossing number of each centre, counted one by one."""
+    found = pixels_of([[value for corner in corners for value in corner]], HEIGHT, WIDTH)
+    mask = np.zeros(HEIGHT * WIDTH, dtype=bool)
+    mask[found] = True
+    for row in range(HEIGHT):
+        for column in range(WIDTH):
+            x, y, inside, near = column + 0.5, row + 0.5, False, False
+            for (x1, y1), (x2, y2) in zip(corners, corners[1:] + corners[:1], strict=True):
+                if (y1 <= y) != (y2 <= y):
+                    crossing = x1 + (x2 - x1) * (y - y1) / (y2 - y1)
+                    near |= abs(crossing - x) < 1e-6
+                    inside ^= crossing <= x
+            assert near or mask[row * WIDTH + column] == inside
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        None,
+        "x",
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5]],
+        [[1, 2, 3, 4, 5, float("nan")]],
+        [["a"] * 6],
+        [5],
+        {"size": [3, 3], "counts": [9]},
+        {"size": [HEIGHT, WIDTH], "counts": [9]},
+        {"size": [HEIGHT, WIDTH], "counts": [-1, 81]},
+        {"size": [HEIGHT, WIDTH], "counts": ["a"]},
+        {"size": [HEIGHT, WIDTH], "counts": "~"},
+        {"size": [HEIGHT, WIDTH], "counts": "P"},
+        {"size": [HEIGHT, WIDTH]},
+    ],
+)
+def test_pixels_that_are_not_properly_written(segmentation: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        pixels_of(segmentation, HEIGHT, WIDTH)
+
+
+# Masks
+
+
+@given(numbers=hnp.arrays(np.int32, (5, 6), elements=st.integers(0, 3)))
+def test_regions_are_where_the_numbers_are(numbers: np.ndarray) -> None:
+    found = regions(numbers)
+    assert set(found) == set(np.unique(numbers).tolist()) - {0}
+    for number, pixels in found.items():
+        assert np.array_equal(np.sort(pixels), np.flatnonzero(numbers == number))
+
+
+@pytest.mark.parametrize("kind", ["grey", "16 bits", "palette", "colours", "grey as colours"])
+def test_masks_of_all_kinds_are_read(tmp_path: Path, kind: str) -> None:
+    numbers = np.random.default_rng(0).integers(0, 200, (6, 7)).astype(np.int32)
+    if kind in ("16 bits", "colours"):
+        numbers *= 300
+    picture = {
+        "grey": lambda: Image.fromarray(numbers.astype(np.uint8)),
+        "16 bits": lambda: Image.fromarray(numbers.astype(np.uint16)),
+        "palette": lambda: Image.fromarray(numbers.astype(np.uint8)).convert("P"),
+        "colours": lambda: Image.fromarray(
+            np.stack([numbers % 256, numbers // 256, numbers * 0], axis=-1).astype(np.uint8)
+        ),
+        "grey as colours": lambda: Image.fromarray(np.stack([numbers] * 3, axis=-1).astype(np.uint8)),
+    }[kind]()
+    if kind == "palette":
+        picture.putdata(numbers.ravel().tolist())
+    picture.save(tmp_path / "mask.png")
+    assert np.array_equal(read_labels(tmp_path / "mask.png"), numbers)
+
+
+def semantic() -> np.ndarray:
+    labels = np.full((HEIGHT, WIDTH), 7, dtype=np.uint8)
+    labels[2:6, 1:4] = 1
+    labels[2:6, 6:9] = 2
+    labels[0, 0] = 255
+    labels[7, 9] = 44
+    labels[7, 0] = 2  # a dog without an instance
+    return labels
+
+
+def draw_masks(root: Path, split: str = "train", pictures: int = 2) -> dict[str, Path]:
+    for number in range(pictures):
+        name = f"street/{number:02d}"
+        photo(root / "photos" / split / f"{name}.jpg", seed=number + 10 * len(split))
+        save(root / "classes" / split / f"{name}.png", semantic())
+        instances = np.zeros((HEIGHT, WIDTH), dtype=np.uint16)
+        instances[2:4, 1:4] = 700
+        instances[4:6, 1:4] = 3
+        instances[2:6, 6:9] = 5
+        instances[6, :2] = 9  # on the sky
+        save(root / "numbers" / split / f"{name}.png", instances)
+    return {
+        "images": root / "photos" / split,
+        "semantic": root / "classes" / split,
+        "instances": root / "numbers" / split,
+    }
+
+
+def test_masks_with_instance_masks(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    for split in ("train", "val"):
+        folders = draw_masks(tmp_path, split)
+        done = convert_masks(
+            tmp_path / "out", split, **folders, categories=CATEGORIES, progress=lambda *now: seen.append(now)
+        )
+    assert seen == [(1, 2), (2, 2)] * 2
+    assert check_folder(tmp_path / "out") == []
+    dataset = CocoPanoptic(tmp_path / "out", "train")
+    assert dataset[0].name == "street/00.jpg"
+    assert described(dataset) == {("sky", False): [53], ("cat", False): [6, 6], ("dog", False): [12]}
+    assert (done.pictures, done.things, done.stuff, done.crowds) == (2, 6, 2, 0)
+    assert done.losses.counts == {
+        "instances on pixels that are mostly of no thing class": 2,
+        "pixels of a thing class in no instance, now void": 2,
+        "pixels of a value that no class has, now void": 2,
+    }
+    assert "value 44" in done.losses.first["pixels of a value that no class has, now void"]
+
+
+def draw_json(root: Path) -> Path:
+    block = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    block[2:6, 6:9] = True
+    annotations = [
+        {"id": 1, "image_id": 4, "category_id": 1, "segmentation": [[1, 2, 4, 2, 4, 6, 1, 6]], "iscrowd": 0},
+        {"id": 2, "image_id": 4, "category_id": 1, "segmentation": [[2, 3, 3, 3, 3, 4, 2, 4]], "iscrowd": 0},
+        {"id": 3, "image_id": 4, "category_id": 2, "iscrowd": 1,
+         "segmentation": {"size": [HEIGHT, WIDTH], "counts": encode(block)}},
+        {"id": 4, "image_id": 4, "category_id": 2, "iscrowd": 0,
+         "segmentation": {"size": [HEIGHT, WIDTH], "counts": compress(encode(block & (np.arange(WIDTH) < 7)))}},
+        {"id": 5, "image_id": 4, "category_id": 2, "segmentation": [[1, 1]]},
+        {"id": 6, "image_id": 77, "category_id": 2, "segmentation": [[1, 1]]},
+        {"id": 7, "image_id": 9, "category_id": 2, "segmentation": [[1, 1]]},
+    ]  # fmt: skip
+    images = [{"id": 4, "file_name": "street/00.jpg"}, {"id": 5, "file_name": "street/01.jpg"},
+              {"id": 9, "file_name": "gone.jpg"}]  # fmt: skip
+    path = root / "instances.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return path
+
+
+@pytest.mark.parametrize(("rule", "cats"), [("area", [1, 11]), ("order", [1, 11])])
+def test_masks_with_a_coco_instances_json(tmp_path: Path, rule: str, cats: list[int]) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES, overlap=read_overlap(rule))
+    dataset = CocoPanoptic(tmp_path / "out", "train")
+    assert described(dataset) == {
+        ("sky", False): [53],
+        ("cat", False): cats,
+        ("dog", False): [4],
+        ("dog", True): [8],
+    }
+    assert described(dataset, 1) == {("sky", False): [53]}
+    assert done.losses.counts["annotations of an image that the JSON does not list"] == 1
+    assert done.losses.counts["annotations of pictures that are not there"] == 1
+    assert done.losses.counts["instances whose pixels are not properly written"] == 1
+    assert done.losses.counts["pixels of instances under other instances"] == 5
+    assert done.crowds == 1
+
+
+def test_the_rule_decides_who_lies_on_top(tmp_path: Path) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    root = json.loads(folders["instances"].read_text())
+    root["annotations"] = root["annotations"][1::-1]  # the small cat first
+    folders["instances"].write_text(json.dumps(root))
+    for rule, cats in (("area", [1, 11]), ("order", [12])):
+        done = convert_masks(tmp_path / rule, "train", **folders, categories=CATEGORIES, overlap=read_overlap(rule))
+        assert described(CocoPanoptic(tmp_path / rule, "train"))["cat", False] == cats
+        assert done.losses.counts.get("instances wholly under others", 0) == (rule == "order")
+
+
+def test_pictures_that_cannot_be_converted_are_left_out_and_named(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path, pictures=5)
+    (folders["semantic"] / "street" / "00.png").unlink()
+    (folders["instances"] / "street" / "01.png").write_text("no picture")
+    save(folders["semantic"] / "street" / "02.png", np.zeros((3, 3), dtype=np.uint8))
+    (folders["images"] / "street" / "03.jpg").write_text("no picture")
+    photo(folders["instances"] / "street" / "99.png")
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert done.pictures == 1
+    assert done.losses.counts["pictures left out"] == 4
+    assert "00.png" in done.losses.first["pictures left out"]
+    assert done.losses.counts["masks without a picture"] == 1
+    assert len(CocoPanoptic(tmp_path / "out", "train")) == 1
+
+
+def test_nothing_is_overwritten_and_an_interrupted_conversion_goes_on(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    with pytest.raises(DataError, match="exists already"):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    (tmp_path / "out" / "panoptic_train.json").unlink()
+    assert convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES).pictures == 2
+    (tmp_path / "out" / "panoptic_train.json").unlink()
+    target = tmp_path / "out" / "images" / "train" / "street" / "00.jpg"
+    target.unlink()
+    photo(target, seed=99)
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert "exists already" in done.losses.first["pictures left out"]
+
+
+def test_pictures_are_copied_where_they_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError("another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    convert_masks(tmp_path / "out", "train", **draw_masks(tmp_path), categories=CATEGORIES)
+    copied = tmp_path / "out" / "images" / "train" / "street" / "00.jpg"
+    assert copied.read_bytes() == (tmp_path / "photos" / "train" / "street" / "00.jpg").read_bytes()
+    assert copied.stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("what", ["images", "semantic", "instances"])
+def test_missing_folders_are_named(tmp_path: Path, what: str) -> None:
+    folders = {**draw_masks(tmp_path), what: tmp_path / "nowhere"}
+    with pytest.raises(DataError, match="nowhere is no folder"):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_convert(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    for path in folders["semantic"].rglob("*.png"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"no picture could be converted: .*00"):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert not (tmp_path / "out" / "panoptic_train.json").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no pictures"):
+        convert_masks(tmp_path / "out", "train", **{**folders, "images": tmp_path / "empty"}, categories=CATEGORIES)
+
+
+# ADE20K
+
+
+def draw_ade(root: Path) -> None:
+    for theirs, name in (("training", "ADE_train_00000001"), ("validation", "ADE_val_00000001")):
+        photo(root / "images" / theirs / f"{name}.jpg", seed=len(theirs))
+        classes = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+        classes[:4] = 1  # wall
+        classes[4:] = 4  # floor
+        classes[2:6, 2:5] = 8  # bed
+        classes[2:6, 6:8] = 13  # person
+        classes[0, 0] = 0
+        save(root / "annotations" / theirs / f"{name}.png", classes)
+        numbers = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+        numbers[2:6, 2:5] = (1, 1, 0)  # bed is thing 1
+        numbers[2:6, 6:7] = (4, 2, 0)  # person is thing 4
+        numbers[2:5, 7:8] = (4, 3, 0)
+        numbers[7, 7:9] = (100, 4, 0)  # flag, over the floor
+        save(root / "annotations_instance" / theirs / f"{name}.png", numbers)
+
+
+def test_ade20k(tmp_path: Path) -> None:
+    draw_ade(tmp_path / "ADEChallengeData2016")
+    train, val = convert_ade20k(tmp_path / "ADEChallengeData2016", tmp_path / "out")
+    assert check_folder(tmp_path / "out") == []
+    for split in ("train", "val"):
+        dataset = CocoPanoptic(tmp_path / "out", split)
+        assert len(dataset.categories) == 150
+        assert described(dataset) == {
+            ("wall", False): [29],
+            ("floor", False): [28],
+            ("bed", False): [12],
+            ("person", False): [3, 4],
+            ("flag", False): [2],
+        }
+    assert (train.split, val.split) == ("train", "val")
+    assert train.losses.counts == {
+        "pixels of a thing class in no instance, now void": 1,
+        "pixels of stuff under instances": 2,
+    }
+
+
+def test_each_ade20k_instance_class_is_its_thing(tmp_path: Path) -> None:
+    root = tmp_path / "ade"
+    draw_ade(root)
+    numbers = np.zeros((10, 10, 3), dtype=np.uint8)
+    numbers[..., 0] = np.arange(1, 101).reshape(10, 10)
+    numbers[..., 1] = np.arange(1, 101).reshape(10, 10)
+    name = "ADE_train_00000001"
+    save(root / "annotations_instance" / "training" / f"{name}.png", numbers)
+    save(root / "annotations" / "training" / f"{name}.png", np.zeros((10, 10), dtype=np.uint8))
+    photo(root / "images" / "training" / f"{name}.jpg", shape=(10, 10))
+    convert_ade20k(root, tmp_path / "out")
+    truth = CocoPanoptic(tmp_path / "out", "train", decode=False)[0].truth
+    by_id = {segment.id: segment.category_id for segment in truth.segments}
+    labels = [by_id[number] for number in truth.ids.ravel().tolist()]
+    # From the release's own table of instance classes: 1 is SceneParse class 8, 4 is 13, 56 is 88.
+    names = read_classes("ade20k")
+    found = [names[labels[n - 1]].name for n in (1, 2, 4, 9, 31, 56, 75, 90, 100)]
+    assert found == ["bed", "window", "person", "car", "stairs", "street lamp", "oven", "traffic light", "flag"]
+
+
+def test_ade20k_without_instances(tmp_path: Path) -> None:
+    draw_ade(tmp_path / "ade")
+    (tmp_path / "ade" / "annotations_instance" / "validation" / "ADE_val_00000001.png").rename(
+        tmp_path / "ade" / "annotations_instance" / "validation" / "other.png"
+    )
+    with pytest.raises(DataError, match=r"no picture could be converted: .*ADE_val_00000001\.png"):
+        convert_ade20k(tmp_path / "ade", tmp_path / "out")
+    with pytest.raises(DataError, match="is no folder; name the folder that holds"):
+        convert_ade20k(tmp_path, tmp_path / "out")
+
+
+# Cityscapes
+
+
+def draw_cityscapes(root: Path) -> None:
+    for split, city in (("train", "aachen"), ("val", "lindau")):
+        stem = f"{city}_000000_000019"
+        photo(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", seed=len(city))
+        values = np.full((HEIGHT, WIDTH), 7, dtype=np.uint16)  # road
+        values[:3] = 23  # sky
+        values[3:5, :3] = 26001  # cars
+        values[3:5, 3:5] = 26000
+        values[3, 6:8] = 24  # a group of persons
+        values[4, 6] = 1  # ego vehicle
+        values[7] = 9  # parking, which the benchmark ignores
+        values[6, :2] = 29002  # a caravan, likewise
+        save(root / "gtFine" / split / city / f"{stem}_gtFine_instanceIds.png", values)
+        save(root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png", values.astype(np.uint8))
+
+
+def test_cityscapes(tmp_path: Path) -> None:
+    draw_cityscapes(tmp_path / "city")
+    train, val = convert_cityscapes(tmp_path / "city", tmp_path / "out")
+    assert check_folder(tmp_path / "out") == []
+    dataset = CocoPanoptic(tmp_path / "out", "val")
+    assert dataset[0].name == "lindau/lindau_000000_000019_leftImg8bit.png"
+    assert described(dataset) == {
+        ("sky", False): [30],
+        ("road", False): [40 - 10 - 2 - 1 - 2],
+        ("car", False): [4, 6],
+        ("person", True): [2],
+    }
+    assert train.losses.counts == {
+        "instances of a class that is not declared": 1,
+        "pixels of a value that no class has, now void": 10,
+    }
+    assert (val.things, val.stuff, val.crowds) == (2, 2, 1)
+    with pytest.raises(DataError, match="leftImg8bit"):
+        convert_cityscapes(tmp_path, tmp_path / "out2")
+
+
+def test_cityscapes_pictures_of_other_names_are_noted(tmp_path: Path) -> None:
+    draw_cityscapes(tmp_path / "city")
+    photo(tmp_path / "city" / "leftImg8bit" / "train" / "aachen" / "sheet.png")
+    save(tmp_path / "city" / "gtFine" / "train" / "x_gtFine_instanceIds.png", np.zeros((2, 2), dtype=np.uint16))
+    train, _ = convert_cityscapes(tmp_path / "city", tmp_path / "out")
+    assert train.losses.counts["pictures that are not called *_leftImg8bit.png"] == 1
+    assert train.losses.counts["masks without a picture"] == 1
