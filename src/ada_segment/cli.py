@@ -195,17 +195,36 @@ def data_scenes(
     typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {out}")
 
 
-@data_app.command("check", epilog="Example: ada-segment data check scenes-64")
-def data_check(folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format.")]) -> None:
+@data_app.command("check", epilog="Example: ada-segment data check scenes-64 --statistics --picture sheet.png")
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format.")],
+    statistics: Annotated[bool, typer.Option("--statistics", help="Print how often each class occurs.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="PNG or JPEG to draw some pictures and their truth on.")] = None,
+    fix: Annotated[
+        Path | None, typer.Option(help="New folder for mended JSON files: areas, boxes, isthing, stated sizes.")
+    ] = None,
+) -> None:
     """Find everything that is wrong with a dataset; exit status 1 when anything is."""
     from ada_segment.data.check import check_folder
-    from ada_segment.report.tables import problems_table
+    from ada_segment.data.mending import mend_folder
+    from ada_segment.data.statistics import Tally
+    from ada_segment.report.data_sheet import draw_data_sheet
+    from ada_segment.report.tables import mended_table, problems_table, statistics_table
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("files", total=None)
-        problems = check_folder(folder, progress=lambda done, of: progress.update(task, completed=done, total=of))
+    mended = [] if fix is None else mend_folder(folder, fix)
+    tallies: dict[str, Tally] = {}
+    with _progress("files") as progress:
+        problems = check_folder(folder, progress=progress, tallies=tallies)
+    if statistics:
+        Console().print(statistics_table(tallies))
+    if picture is not None:
+        draw_data_sheet(folder, picture)
+        typer.echo(str(picture))
     if problems:
         Console().print(problems_table(problems))
+    if fix is not None:
+        Console().print(mended_table(mended) if mended else "nothing could be mended")
+    if problems:
         raise typer.Exit(1)
     typer.echo(f"{folder}: nothing wrong")
 

@@ -11,6 +11,7 @@ from ada_segment.data.annotations import Annotations, Picture, read_annotations
 from ada_segment.data.layout import SplitFiles, find_split, list_splits
 from ada_segment.data.picture_check import Alike, check_picture
 from ada_segment.data.problems import FileError, Problem
+from ada_segment.data.statistics import Tally
 from ada_segment.panoptic.categories import Categories
 
 Progress = Callable[[int, int], None]
@@ -19,8 +20,13 @@ Progress = Callable[[int, int], None]
 _BATCH = 1024
 
 
-def check_folder(folder: Path, *, progress: Progress | None = None) -> list[Problem]:
+def check_folder(
+    folder: Path, *, progress: Progress | None = None, tallies: dict[str, Tally] | None = None
+) -> list[Problem]:
     """Look at all splits of a folder, every file read to its end.
+
+    Args:
+        tallies: a tally of each split's classes is put here.
 
     Returns:
         What is wrong, split by split; empty where all is well.
@@ -37,7 +43,10 @@ def check_folder(folder: Path, *, progress: Progress | None = None) -> list[Prob
         except FileError as error:
             problems.append(Problem.of(error, "missing folder"))
             continue
-        annotations, found = check_split(files, decode=True, progress=progress)
+        tally = Tally()
+        annotations, found = check_split(files, decode=True, progress=progress, tally=tally)
+        if tallies is not None:
+            tallies[split] = tally
         problems += found
         if len(annotations.categories):  # a file that could not be read declares none, which is said already
             declared[files.annotations] = annotations.categories
@@ -45,15 +54,18 @@ def check_folder(folder: Path, *, progress: Progress | None = None) -> list[Prob
 
 
 def check_split(
-    files: SplitFiles, *, decode: bool, progress: Progress | None = None
+    files: SplitFiles, *, decode: bool, progress: Progress | None = None, tally: Tally | None = None
 ) -> tuple[Annotations, list[Problem]]:
     """Look at one split: its annotations and, of each picture, the files.
 
     Args:
         decode: read pictures and PNGs to their end, rather than their headers only.
+        tally: counts what decoded PNGs show.
     """
     annotations = read_annotations(files.annotations)
-    found = check_files(annotations.pictures, files, decode=decode, progress=progress)
+    if tally is not None:
+        tally.categories = annotations.categories
+    found = check_files(annotations.pictures, files, decode=decode, progress=progress, tally=tally)
     return annotations, annotations.problems + found
 
 
@@ -66,11 +78,16 @@ class Pictures(Protocol):
 
 
 def check_files(
-    pictures: Pictures, files: SplitFiles, *, decode: bool, progress: Progress | None = None
+    pictures: Pictures,
+    files: SplitFiles,
+    *,
+    decode: bool,
+    progress: Progress | None = None,
+    tally: Tally | None = None,
 ) -> list[Problem]:
-    """Look at the files of pictures; `decode` and `progress` as above."""
+    """Look at the files of pictures; `decode`, `progress` and `tally` as above."""
     problems: list[Problem] = []
-    look = partial(check_picture, files=files, decode=decode, alike=Alike())
+    look = partial(check_picture, files=files, decode=decode, alike=Alike(), tally=tally)
     for done, found in enumerate(_each(look, pictures, threads=decode), start=1):
         problems += found
         if progress is not None:

@@ -1,6 +1,6 @@
 """What can be wrong with one picture and its PNG, and with what the annotations state of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from ada_segment.data.maps import id_problems
 from ada_segment.data.picture import read_picture_size, verify_picture
 from ada_segment.data.png import read_header, read_ids
 from ada_segment.data.problems import FileError, Problem
+from ada_segment.data.statistics import Tally
 from ada_segment.panoptic.recount import areas, boxes
 
 _Result = TypeVar("_Result")
@@ -32,8 +33,18 @@ class Alike:
         return self._names[folder].get(path.stem.lower())
 
 
-def check_picture(picture: Picture, *, files: SplitFiles, decode: bool, alike: Alike) -> list[Problem]:
-    """What is wrong with one picture and its PNG; `decode`: read them to their end, not their headers only."""
+def check_picture(
+    picture: Picture, *, files: SplitFiles, decode: bool, alike: Alike, tally: Tally | None = None
+) -> list[Problem]:
+    """What is wrong with one picture and its PNG.
+
+    Args:
+        picture: what the annotations say of it.
+        files: of its split.
+        decode: read them to their end, not their headers only.
+        alike: shared by the pictures of a split.
+        tally: counts what a decoded PNG shows.
+    """
     image_path = files.pictures / picture.file_name
     mask_path = files.masks / picture.mask_name
     problems: list[Problem] = []
@@ -63,8 +74,11 @@ def check_picture(picture: Picture, *, files: SplitFiles, decode: bool, alike: A
     if decode and image_size:
         _look_at("picture", image_path, verify_picture, problems, alike)
     if decode and mask_size and (ids := _look_at("PNG", mask_path, read_ids, problems, alike)) is not None:
-        problems += id_problems(areas(ids), picture, mask=mask_path, annotations=files.annotations)
-        problems += _stated_problems(ids, picture, files.annotations)
+        counted = areas(ids)
+        problems += id_problems(counted, picture, mask=mask_path, annotations=files.annotations)
+        problems += _stated_problems(ids, counted, picture, files.annotations)
+        if tally is not None:
+            tally.add(picture, counted)
     return problems
 
 
@@ -84,9 +98,11 @@ def _look_at(
     return None
 
 
-def _stated_problems(ids: NDArray[np.int32], picture: Picture, annotations: Path) -> Iterator[Problem]:
+def _stated_problems(
+    ids: NDArray[np.int32], counted: Mapping[int, int], picture: Picture, annotations: Path
+) -> Iterator[Problem]:
     """Areas and boxes that the pixels contradict."""
-    counted, drawn = areas(ids), boxes(ids)
+    drawn = boxes(ids)
     for segment, box in zip(picture.segments, picture.boxes, strict=True):
         if segment.id not in counted:
             continue

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ada_segment.data.convert.losses import Converted
+from ada_segment.data.mending import Mended
 from ada_segment.data.problems import Problem
 from ada_segment.data.problems import group as by_kind
+from ada_segment.data.statistics import ClassCount, Tally
 from ada_segment.report.colours import GREEN, loss_styles
 from ada_segment.report.display import bar
 from ada_segment.report.history import History
@@ -190,3 +192,43 @@ def converted_tables(parts: Sequence[Converted]) -> RenderableType:
         for reason, count in part.losses.counts.items():
             left_out.add_row(part.split, str(count), Text(reason), Text(part.losses.first[reason]))
     return Group(table, left_out) if left_out.row_count else Group(table, Text("nothing was left out"))
+
+
+def statistics_table(tallies: Mapping[str, Tally]) -> Table:
+    """How often each class occurs in each split: pictures, segments (+ crowds), and its share of the pixels."""
+    declared = {category.id: category for tally in tallies.values() for category in tally.categories}
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("id", "class", ""):
+        table.add_column(heading)
+    for split, tally in tallies.items():
+        table.add_column(f"{split}: pictures ({tally.pictures})", justify="right")
+        table.add_column("segments", justify="right")
+        table.add_column("pixels", justify="right")
+    for _, category in sorted(declared.items()):
+        cells = []
+        for tally in tallies.values():
+            count = tally.classes.get(category.id, ClassCount())
+            crowds = f" + {count.crowds}" if count.crowds else ""
+            cells += [str(count.pictures), f"{count.segments}{crowds}", _share(count.pixels, tally.pixels)]
+        kind = "thing" if category.isthing else "stuff"
+        table.add_row(str(category.id), Text(category.name), kind, *cells)
+    table.add_section()
+    void = [cell for tally in tallies.values() for cell in ("", "", _share(tally.void, tally.pixels))]
+    table.add_row("", "void", "", *void)
+    return table
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "–"
+
+
+def mended_table(mended: Sequence[Mended]) -> Table:
+    """How often each field was mended in each new file."""
+    table = Table(box=SIMPLE_HEAD)
+    for heading in ("written", "field"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("mended", justify="right")
+    for one in mended:
+        for name, count in one.fields.items():
+            table.add_row(str(one.path), name, str(count))
+    return table
