@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ada_segment.controller.bayesian import BayesianController, BayesianSettings
+from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.dynamics import FEATURES, LIMIT, dynamics
 from ada_segment.controller.filter_bank import FilterBank, _contrasts
 from ada_segment.controller.luck import PRIOR_MEAN, persistence
+from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import LogWeights
 from ada_segment.errors import LossError
 

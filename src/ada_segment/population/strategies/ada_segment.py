@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ada_segment.controller.bayesian import BayesianController, BayesianSettings
+from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.exploration import directions, step_size
 from ada_segment.controller.luck import persistence
+from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast

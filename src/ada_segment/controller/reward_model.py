@@ -1,0 +1,168 @@
+"""The reward of log-weights in a state of the training, as far as it is known: a Bayesian linear-quadratic model.
+
+The mathematics is in docs/controller.md.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ada_segment.controller.dynamics import FEATURES
+from ada_segment.controller.filter_bank import FilterBank
+from ada_segment.controller.space import BOUND, LogWeights, Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BayesianSettings:
+    """What is believed of a reward before any was seen. Lists are grids; their entries are weighed by evidence.
+
+    Attributes:
+        kappa: curvature of the reward over the noise of one reward.
+        spread: standard deviation of an optimal log-weight.
+        walk: standard deviation that it moves in a round.
+        unequal: relative standard deviation of the curvature between losses.
+        steer: standard deviation of what one unit of a dynamics feature moves the optimum; 0: the state is not used.
+        use_state: whether the optimum may depend on the learning dynamics (point 8).
+        untie_at: share of the schedule from which the losses of a group are free (point 7); 1: never.
+        own: standard deviation of an optimal log-weight around that of its group, once free; relative to `spread`.
+        memory: how many rounds are learned from, the last ones; None: all (point 6).
+        clip: surpluses of a reward over its prediction beyond so many (robust) standard deviations are drawn in.
+        bound: of |log-weight|.
+        fixed_scale: whether the mean of the log-weights is held at 0 (point 1).
+    """
+
+    kappa: tuple[float, ...] = (0.015, 0.04, 0.1, 0.25, 0.6, 1.5, 4.0, 10.0)
+    spread: float = 0.5
+    walk: tuple[float, ...] = (0.0, 0.1, 0.25)
+    unequal: tuple[float, ...] = (0.0, 0.7)
+    steer: tuple[float, ...] = (0.0, 0.5)
+    use_state: bool = True
+    untie_at: float = 0.5
+    own: float = 0.5
+    memory: int | None = None
+    clip: float = 2.5
+    bound: float = BOUND
+    fixed_scale: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round taught: the state before it [n, F], log-weights [K, n], rewards [K]."""
+
+    state: Vector
+    x: Vector
+    rewards: Vector
+
+
+class RewardModel:
+    """Learns from rounds; expects sum_i slope_i y_i - curvature_i y_i^2, y = x - origin, up to a constant a round.
+
+    Args:
+        space: losses and groups of the rounds it learns from.
+        settings: beliefs.
+        origin: [n], around which the optimum is believed to lie.
+    """
+
+    def __init__(self, space: LogWeights, *, settings: BayesianSettings, origin: Vector) -> None:
+        self.space = space
+        self.settings = settings
+        self.origin = origin
+        self.rounds: list[Round] = []
+        self._restart()
+
+    def learn(self, round: Round) -> None:
+        """Learn from a round; what is older than the memory is forgotten."""
+        self.rounds.append(round)
+        memory = self.settings.memory
+        if memory is not None and len(self.rounds) > memory:
+            self.rounds = self.rounds[-memory:]
+            self._restart()
+        else:
+            self._absorb(round)
+
+    @property
+    def noise(self) -> float:
+        """Estimated standard deviation of a reward that its weights do not explain."""
+        return self._coefficients.noise
+
+    def predict(self, state: Vector, x: Vector) -> Vector:
+        """Expected rewards [K] of log-weights x [K, n] in `state` [n, F], up to a constant a round."""
+        slope, curvature = self.quadratic(state, self.space)
+        y = x - self.origin
+        predicted: Vector = y @ slope - (y * y) @ curvature
+        return predicted
+
+    def quadratic(self, state: Vector, space: LogWeights) -> tuple[Vector, Vector]:
+        """slope [m] and curvature [m] for the m losses of `space`, whose groups are known, in `state` [m, F]."""
+        groups, features = len(self.space.group_names), len(FEATURES)
+        sizes = np.cumsum([groups, features - 1, groups * features, groups])
+        level, common, steered, curved, own = np.split(self._coefficients.mean, sizes)
+        steered = steered.reshape(groups, features)
+        index = np.array([self.space.group_names.index(space.groups[name]) for name in space.names])
+        if not len(index):
+            return np.zeros(0), np.zeros(0)
+        slope = level[index] + state[:, :-1] @ common + (state * steered[index]).sum(-1)
+        if len(own):
+            known = dict(zip(self.space.names, own, strict=True))
+            slope = slope + np.array([known.get(name, 0.0) for name in space.names])
+        # A loss may look flat or even bent upwards by chance; the bound would then decide alone.
+        curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
+        return slope, curvature
+
+    def _restart(self) -> None:
+        settings, groups = self.settings, len(self.space.group_names)
+        steer = settings.steer if settings.use_state else (0.0,)
+        grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer)))
+        kappa, walk, unequal, steer_sd = grid.T
+        ones = np.ones(len(grid))
+        # Of each block of coefficients: how many, what multiplies their features, prior variance, variance of the walk.
+        own, losses = settings.own, self.space.size if self._loosens else 0
+        sizes = (groups, len(FEATURES) - 1, groups * len(FEATURES), groups, losses)
+        scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa, 2 * kappa)
+        priors = (
+            settings.spread**2 * ones,
+            steer_sd**2,
+            (steer_sd / 2) ** 2,
+            unequal**2,
+            (own * settings.spread) ** 2 * ones,
+        )
+        walks = (walk**2, 0 * ones, 0 * ones, 0 * ones, (own * walk) ** 2)
+        scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
+        self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
+        self._coefficients = self._bank.coefficients()
+        self._surpluses: list[float] = []
+        for round in self.rounds:
+            self._absorb(round)
+
+    @property
+    def _loosens(self) -> bool:
+        """Whether there are ties, and a time at which they end."""
+        return self.settings.untie_at < 1 and len(self.space.group_names) < self.space.size
+
+    def _absorb(self, round: Round) -> None:
+        self._bank.advance()
+        y = round.x - self.origin
+        rewards = self._drawn_in(round)
+        self._bank.update(self._features(round.state, y), -(y * y).sum(-1), rewards)
+        self._coefficients = self._bank.coefficients()
+
+    def _drawn_in(self, round: Round) -> Vector:
+        """The rewards, those that no prediction explains drawn in (Huber): one wild reward must not decide."""
+        predicted = self.predict(round.state, round.x)
+        surplus = round.rewards - predicted
+        surplus = surplus - np.median(surplus)
+        self._surpluses.extend(np.abs(surplus).tolist())
+        limit = self.settings.clip * 1.4826 * float(np.median(self._surpluses))
+        return round.rewards if limit == 0 else predicted + np.clip(surplus, -limit, limit)
+
+    def _features(self, state: Vector, x: Vector) -> Vector:
+        """[K, d]: what multiplies b [groups], beta [F - 1], B [groups, F], delta [groups], u [n, where used]."""
+        index, count = self.space.group_index, len(self.space.group_names)
+        member = np.zeros((len(index), count))
+        member[np.arange(len(index)), index] = 1.0
+        by_state = np.einsum("ki,if,ig->kgf", x, state, member)
+        parts = [x @ member, by_state.sum(1)[:, :-1], by_state.reshape(len(x), -1), -(x * x) @ member]
+        if self._loosens:
+            parts.append(x)
+        return np.concatenate(parts, axis=1)
