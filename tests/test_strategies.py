@@ -145,6 +145,22 @@ def test_it_learns_on_a_noisy_quadratic_and_beats_no_learning() -> None:
     assert distance("ada-segment") < 0.4 < distance("select-only")
 
 
+@pytest.mark.parametrize("name", ["ada-segment", "published"])
+def test_weights_without_effect_drift_by_chance_alone(name: str) -> None:
+    """Whole searches of pure noise: over the seeds, the last mean is not above or below the defaults."""
+    finals = []
+    for seed in range(40):
+        strategy = make_strategy(name, {})
+        strategy.start(make_task(NAMES, 8, 4, defaults=None, groups=None, seed=seed))
+        random = np.random.default_rng(seed)
+        for round in range(8):
+            judged(strategy, round, random.standard_normal(4).tolist())
+        ratios = np.array(list(strategy.plan(7).notes["mean"].values()))
+        finals.append(np.log(ratios) if name == "ada-segment" else ratios - 1)
+    errors = np.std(finals, 0) / math.sqrt(len(finals))
+    assert np.all(np.abs(np.mean(finals, 0)) < 4 * errors)
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
