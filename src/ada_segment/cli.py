@@ -209,14 +209,14 @@ def data_check(
     from ada_segment.data.mending import mend_folder
     from ada_segment.data.statistics import Tally
     from ada_segment.report.data_sheet import draw_data_sheet
-    from ada_segment.report.tables import mended_table, problems_table, statistics_table
+    from ada_segment.report.tables import mended_table, problems_table, statistics_tables
 
     mended = [] if fix is None else mend_folder(folder, fix)
     tallies: dict[str, Tally] = {}
     with _progress("files") as progress:
         problems = check_folder(folder, progress=progress, tallies=tallies)
     if statistics:
-        Console().print(statistics_table(tallies))
+        Console().print(statistics_tables(tallies))
     if picture is not None:
         draw_data_sheet(folder, picture)
         typer.echo(str(picture))

@@ -194,27 +194,24 @@ def converted_tables(parts: Sequence[Converted]) -> RenderableType:
     return Group(table, left_out) if left_out.row_count else Group(table, Text("nothing was left out"))
 
 
-def statistics_table(tallies: Mapping[str, Tally]) -> Table:
-    """How often each class occurs in each split: pictures, segments (+ crowds), and its share of the pixels."""
-    declared = {category.id: category for tally in tallies.values() for category in tally.categories}
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("id", "class", ""):
-        table.add_column(heading)
-    for split, tally in tallies.items():
-        table.add_column(f"{split}: pictures ({tally.pictures})", justify="right")
-        table.add_column("segments", justify="right")
-        table.add_column("pixels", justify="right")
-    for _, category in sorted(declared.items()):
-        cells = []
-        for tally in tallies.values():
-            count = tally.classes.get(category.id, ClassCount())
-            crowds = f" + {count.crowds}" if count.crowds else ""
-            cells += [str(count.pictures), f"{count.segments}{crowds}", _share(count.pixels, tally.pixels)]
-        kind = "thing" if category.isthing else "stuff"
-        table.add_row(str(category.id), Text(category.name), kind, *cells)
+def statistics_tables(tallies: Mapping[str, Tally]) -> RenderableType:
+    """How often each class occurs, split by split, and its share of the pixels."""
+    return Group(*(_statistics_table(split, tally) for split, tally in tallies.items()))
+
+
+def _statistics_table(split: str, tally: Tally) -> Table:
+    table = Table(box=SIMPLE_HEAD, title=f"{split}: {tally.pictures} pictures", title_justify="left")
+    table.add_column("id", justify="right")
+    table.add_column("class")
+    table.add_column("")
+    for heading in ("pictures", "segments", "crowds", "pixels"):
+        table.add_column(heading, justify="right")
+    for category in tally.categories:
+        count = tally.classes.get(category.id, ClassCount())
+        figures = (str(count.pictures), str(count.segments), str(count.crowds), _share(count.pixels, tally.pixels))
+        table.add_row(str(category.id), Text(category.name), "thing" if category.isthing else "stuff", *figures)
     table.add_section()
-    void = [cell for tally in tallies.values() for cell in ("", "", _share(tally.void, tally.pixels))]
-    table.add_row("", "void", "", *void)
+    table.add_row("", "void", "", "", "", "", _share(tally.void, tally.pixels))
     return table
 
 
