@@ -50,7 +50,7 @@ def test_scenes_do_not_change_between_versions() -> None:
     # Rounding may differ between machines, so a pixel at an edge may too.
     assert pixels[1:].tolist() == pytest.approx([5000, 4726, 3708, 2099, 4500, 16849, 5641, 12964, 10280, 15766], abs=5)
     means = [float(scenes[index].image.float().mean()) for index in range(5)]
-    assert means == pytest.approx([139.357, 127.319, 122.807, 160.316, 163.669], abs=0.02)
+    assert means == pytest.approx([141.311, 122.036, 126.604, 159.418, 162.662], abs=0.02)
 
 
 def test_what_scenes_are_made_of() -> None:

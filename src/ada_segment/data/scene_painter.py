@@ -107,9 +107,9 @@ def _dust(random: np.random.Generator, picture: Field, ids: NDArray[np.int32]) -
 def _expose(random: np.random.Generator, picture: Field) -> NDArray[np.uint8]:
     """Uneven light, brightness, contrast and the sensor's noise; then 8 bits."""
     size = len(picture)
-    light = random.uniform(0.75, 1.2) * (1 + 0.08 * smooth_noise(random, size, 2, 2))
-    exposed = (picture - 0.5) * random.uniform(0.75, 1.1) + 0.5
+    light = random.uniform(0.85, 1.15) * (1 + 0.08 * smooth_noise(random, size, 2, 2))
+    exposed = (picture - 0.5) * random.uniform(0.85, 1.1) + 0.5
     exposed *= light[..., None]
-    exposed += random.uniform(0.02, 0.05) * random.standard_normal(exposed.shape, dtype=np.float32)
+    exposed += random.uniform(0.015, 0.04) * random.standard_normal(exposed.shape, dtype=np.float32)
     levels: NDArray[np.uint8] = (np.clip(exposed, 0, 1) * 255 + 0.5).astype(np.uint8)
     return levels

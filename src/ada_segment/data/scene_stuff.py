@@ -13,7 +13,7 @@ _COLOUR = np.array(
     [[0.62, 0.70, 0.82], [0.48, 0.45, 0.46], [0.32, 0.48, 0.62], [0.38, 0.54, 0.28], [0.68, 0.58, 0.40]],
     dtype=np.float32,
 )
-_TINT = 0.05
+_TINT = 0.03
 
 
 def lay_out(random: np.random.Generator, size: int) -> NDArray[np.intp]:
