@@ -111,6 +111,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "pbt": {"strategy": "pbt"},
     "published": {"strategy": "published"},
     "published, small steps": {"strategy": "published", "learning_rate": 0.0125},
+    "published, no network": {"strategy": "published", "hidden": 0},
     "ada-segment": {"strategy": "ada-segment"},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -276,16 +277,32 @@ def jobs(seeds: int) -> list[tuple[str, str, int]]:
     return [(toy, arm, seed) for toy, arm in cells for seed in range(seeds)]
 
 
-def read_results() -> list[dict[str, Any]]:
-    if not RESULTS.exists():
-        return []
-    lines = (json.loads(line) for line in RESULTS.read_text().splitlines())
-    return [line for line in lines if "share" in line]
+def read_results() -> dict[tuple[str, str], dict[int, float]]:
+    """Shares by toy and arm, then by seed."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for line in map(json.loads, RESULTS.read_text().splitlines() if RESULTS.exists() else []):
+        if "share" in line:
+            found.setdefault((line["toy"], line["arm"]), {})[line["seed"]] = line["share"]
+        elif "shares" in line:
+            found.setdefault((line["toy"], line["arm"]), {}).update(enumerate(line["shares"]))
+    return found
+
+
+def compact(seeds: int) -> None:
+    """One line a cell in place of one a seed, once all seeds are there."""
+    abouts = [line for line in RESULTS.read_text().splitlines() if "versions" in json.loads(line)]
+    cells = [
+        json.dumps({"toy": toy, "arm": arm, "shares": [round(shares[seed], 5) for seed in range(seeds)]})
+        for (toy, arm), shares in sorted(read_results().items())
+    ]
+    RESULTS.write_text("\n".join([abouts[-1], *cells]) + "\n")
 
 
 def run_all(seeds: int, processes: int) -> None:
-    done = {(line["toy"], line["arm"], line["seed"]) for line in read_results()}
-    left = [job for job in jobs(seeds) if job not in done]
+    done = read_results()
+    left = [job for job in jobs(seeds) if job[2] not in done.get(job[:2], {})]
+    if not left:
+        return
     RESULTS.parent.mkdir(exist_ok=True)
     about = {
         "versions": {name: version(name) for name in ("ada-segment", "torch", "numpy")} | {"python": sys.version[:6]},
@@ -295,13 +312,13 @@ def run_all(seeds: int, processes: int) -> None:
         "arms": ARMS,
     }
     with RESULTS.open("a") as file, ProcessPoolExecutor(processes) as pool:
-        if left:
-            file.write(json.dumps(about) + "\n")
+        file.write(json.dumps(about) + "\n")
         for number, future in enumerate(as_completed([pool.submit(measure, *job) for job in left]), start=1):
             file.write(json.dumps(future.result()) + "\n")
             file.flush()
             if number % 500 == 0:
                 print(f"{number} of {len(left)}", flush=True)
+    compact(seeds)
 
 
 # -- what the page shows -----------------------------------------------------------------------------------------------
@@ -309,10 +326,7 @@ def run_all(seeds: int, processes: int) -> None:
 
 def shares() -> dict[tuple[str, str], np.ndarray]:
     """Shares by toy and arm, in the order of the seeds."""
-    table: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for line in read_results():
-        table.setdefault((line["toy"], line["arm"]), []).append((line["seed"], line["share"]))
-    return {key: np.array([share for _, share in sorted(pairs)]) for key, pairs in table.items()}
+    return {key: np.array([by_seed[seed] for seed in sorted(by_seed)]) for key, by_seed in read_results().items()}
 
 
 def table(toys: Sequence[str], arms: Sequence[str], head: str) -> str:

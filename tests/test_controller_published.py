@@ -23,8 +23,9 @@ def controller(**options: float) -> PolicyGradientController:
     return made
 
 
-def test_it_starts_at_the_defaults() -> None:
-    made = controller()
+@pytest.mark.parametrize("hidden", [0, 16])
+def test_it_starts_at_the_defaults(hidden: int) -> None:
+    made = controller(hidden=hidden)
     assert made.weights([], round=0, rounds=9) == ONES
     assert made.means({"a": 2.0, "b": 0.5, "c": 1.0}).tolist() == [1.0, 1.0, 1.0]
 
@@ -49,8 +50,9 @@ def test_gradient_is_the_analytic_policy_gradient(seed: int, members: int) -> No
         assert torch.allclose(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
 
 
-def test_steps_raise_what_was_rewarded_and_gradients_do_not_pile_up() -> None:
-    made, losses = controller(weight_decay=0.0), {"a": 2.0, "b": 0.5, "c": 1.0}
+@pytest.mark.parametrize("hidden", [0, 16])
+def test_steps_raise_what_was_rewarded_and_gradients_do_not_pile_up(hidden: int) -> None:
+    made, losses = controller(weight_decay=0.0, hidden=hidden), {"a": 2.0, "b": 0.5, "c": 1.0}
     ratios = torch.tensor([[1.2, 1.0, 1.0], [0.8, 1.0, 1.0]], dtype=torch.float64)
     rewards = torch.tensor([1.0, -1.0], dtype=torch.float64)
     for _ in range(3):

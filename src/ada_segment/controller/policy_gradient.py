@@ -27,6 +27,7 @@ class PolicyGradientController(Controller):
 
     Args:
         defaults: default weight of each loss; its order is the order of the network's inputs.
+        hidden: units of the hidden layer; 0: no network, an answer a loss whatever is seen.
         limit: bound of the ratios.
         learning_rate, weight_decay: of Adam.
         seed: of the network's first layer.
@@ -57,18 +58,7 @@ class PolicyGradientController(Controller):
         self.calibrated = False
         self.names = tuple(sorted(name for name in defaults if defaults[name] > 0))
         size = len(self.names)
-        first = nn.Linear(max(size, 1), hidden, dtype=torch.float64)
-        last = nn.Linear(hidden, max(size, 1), dtype=torch.float64)
-        self.net = nn.Sequential(first, nn.ReLU(), last)
-        self._answer = last.bias
-        # A generator of its own: making a controller must not change the random numbers of the training around it.
-        generator = torch.Generator().manual_seed(seed)
-        span = 1 / math.sqrt(max(size, 1))
-        with torch.no_grad():
-            for parameter in first.parameters():
-                parameter.uniform_(-span, span, generator=generator)
-            for parameter in last.parameters():
-                parameter.zero_()
+        self.net = _Constant(max(size, 1)) if hidden == 0 else _Network(max(size, 1), hidden, seed)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=learning_rate, weight_decay=weight_decay)
 
     def inputs(self, losses: Mapping[str, float]) -> Tensor:
@@ -79,7 +69,7 @@ class PolicyGradientController(Controller):
     def calibrate(self, losses: Mapping[str, float]) -> None:
         """Make mu = 1 at `losses`, the first ones seen."""
         with torch.no_grad():
-            self._answer[: len(self.names)] = self.inputs(losses)
+            self.net.bias[: len(self.names)] = self.inputs(losses)
         self.calibrated = True
 
     def means(self, losses: Mapping[str, float]) -> Tensor:
@@ -156,3 +146,33 @@ class PolicyGradientController(Controller):
         controller.net.load_state_dict(state["net"])
         controller.optimizer.load_state_dict(state["optimizer"])
         return controller
+
+
+class _Constant(nn.Module):
+    """The same answer [n] to any input."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(size, dtype=torch.float64))
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self.bias
+
+
+class _Network(nn.Module):
+    """n -> hidden -> ReLU -> n; its last layer starts at 0."""
+
+    def __init__(self, size: int, hidden: int, seed: int) -> None:
+        super().__init__()
+        # A generator of its own: making a controller must not change the random numbers of the training around it.
+        generator = torch.Generator().manual_seed(seed)
+        span = 1 / math.sqrt(size)
+        self.first = nn.Linear(size, hidden, dtype=torch.float64)
+        with torch.no_grad():
+            for parameter in self.first.parameters():
+                parameter.uniform_(-span, span, generator=generator)
+        self.last = nn.Parameter(torch.zeros(size, hidden, dtype=torch.float64))
+        self.bias = nn.Parameter(torch.zeros(size, dtype=torch.float64))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        return nn.functional.linear(torch.relu(self.first(seen)), self.last, self.bias)

@@ -48,7 +48,7 @@ def load_controller(path: str | Path) -> Controller:
         )
     try:
         return KINDS[about["kind"]].from_state(load_state(path))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(
             f"{path} is damaged: {type(error).__name__}: {error}; use a controller from another run"
         ) from None

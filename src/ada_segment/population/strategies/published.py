@@ -11,12 +11,15 @@ from torch import Tensor
 from ada_segment.controller.policy_gradient import PolicyGradientController
 from ada_segment.population.seeds import derive_seed, generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast, observed_best
-from ada_segment.population.strategies.checks import above_zero
+from ada_segment.population.strategies.checks import above_zero, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSettings:
-    """sigma: of the drawn ratio weight / default. limit: ratios lie in [1 / limit, limit]. Others: of Adam."""
+    """sigma: of the drawn ratio weight / default. limit: ratios lie in [1 / limit, limit].
+
+    hidden: units of the controller's hidden layer; 0: no network, one number a loss. Others: of Adam.
+    """
 
     sigma: float = 0.2
     limit: float = 16.0
@@ -25,7 +28,8 @@ class PublishedSettings:
     weight_decay: float = 5e-4
 
     def __post_init__(self) -> None:
-        above_zero(self, "sigma", "limit", "hidden", "learning_rate")
+        above_zero(self, "sigma", "limit", "learning_rate")
+        within(self, 0, 1024, "hidden")
 
 
 class Published(Strategy):
