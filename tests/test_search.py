@@ -315,6 +315,16 @@ def test_resume_without_the_journal_says_so(tmp_path: Path) -> None:
         run(out=tmp_path / "run", resume=True)
 
 
+def test_resume_without_checkpoints_does_not_overwrite_the_journal(tmp_path: Path) -> None:
+    run(out=tmp_path / "run")
+    text = (tmp_path / "run" / "history.jsonl").read_text()
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(RunError, match="no checkpoint"):
+        run(out=tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "history.jsonl").read_text() == text
+
+
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,13 @@ class RunFolder:
             return self._unpacked(content, records)
         if failure is not None:
             raise failure
+        history = self.path / journal.FILE_NAME
+        # One record without a checkpoint is what an interruption in the first round leaves; more are somebody's work.
+        if history.exists() and len(journal.read_journal(history)) > 1:
+            raise RunError(
+                f"{self.path / CHECKPOINTS} holds no checkpoint, but {history.name} has several rounds; restore the "
+                "checkpoints, or start a new run in another folder"
+            )
         return None
 
     def begin(self, progress: Progress | None, controller: Controller | None) -> None:
