@@ -78,7 +78,33 @@ def pq() -> str:
     return table(["masks", "from", "what", "ms per pair, median", "least"], rows)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"overfit": overfit, "step_cost": step_cost, "pq": pq}
+def data_index() -> str:
+    rows: list[list[object]] = []
+    for line in results_file.read("data_index")[-1:]:
+        for step, runs in line["runs"].items():
+            if "seconds" in runs[0]:
+                seconds, peaks = ([run[key] for run in runs] for key in ("seconds", "peak_mb"))
+                rows.append([step, f"{min(seconds):.3g}", f"{max(seconds):.3g}", f"{max(peaks):.0f}"])
+    return table(["step", "seconds, least", "greatest", "peak memory, MB"], rows)
+
+
+def data_workers() -> str:
+    rows: list[list[object]] = []
+    for line in results_file.read("data_index")[-1:]:
+        for run in line["runs"]["workers"]:
+            rows.append(
+                [line["pictures"], run["segments"], f"{run['one_mb']:.0f}", f"{run['four_mb']:.0f}", where(line)]
+            )
+    return table(["pictures", "segments", "one worker, MB", "four workers, MB in all", "measured on"], rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "overfit": overfit,
+    "step_cost": step_cost,
+    "pq": pq,
+    "data_index": data_index,
+    "data_workers": data_workers,
+}
 
 
 def rewritten(text: str) -> str:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_data import CATEGORIES, SHARED, write_folder
+from torch.utils.data import DataLoader, Dataset
 
-from ada_segment.data import annotation_arrays, coco, index
+from ada_segment.data import annotation_arrays, coco, index, looked_at
 from ada_segment.data.annotation_arrays import quick_arrays, slow_arrays
 from ada_segment.data.annotations import read_annotations
 from ada_segment.data.coco import CocoPanoptic
@@ -152,6 +153,45 @@ def test_another_process_gets_a_path(folder: Path) -> None:
     twin = pickle.loads(data)
     assert (twin[1].truth.ids == dataset[1].truth.ids).all()
     assert copy.deepcopy(dataset).image_ids == dataset.image_ids
+
+
+def test_another_process_is_told_when_the_annotations_have_changed(folder: Path) -> None:
+    path = folder / "panoptic_train.json"
+    data = pickle.dumps(open_index(path))
+    path.write_text(path.read_text() + " ")
+    open_index(path)
+    with pytest.raises(DataError, match="start the run again"):
+        pickle.loads(data)
+
+
+def test_a_note_that_cannot_be_written_costs_the_next_start_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(looked_at, "write_text", fail)
+        CocoPanoptic(folder, "train")
+    (folder / "images" / "train" / "0001.jpg").unlink()
+    with pytest.raises(DataError, match=r"0001\.jpg is missing"):
+        CocoPanoptic(folder, "train")
+
+
+def test_loader_processes_see_what_this_one_sees(folder: Path) -> None:
+    dataset = CocoPanoptic(folder, "train")
+    loader = DataLoader(_Names(dataset), num_workers=2, multiprocessing_context="spawn", collate_fn=list)
+    assert [name for batch in loader for name in batch] == ["0000.jpg 5", "0001.jpg 5", "0002.jpg 5"]
+
+
+class _Names(Dataset[str]):
+    def __init__(self, dataset: CocoPanoptic) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> str:
+        sample = self.dataset[index]
+        return f"{sample.name} {len(sample.truth.segments)}"
 
 
 def test_the_arrays_are_mapped_not_read(folder: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -49,8 +49,8 @@ class PictureIndex:
             for name, entry in header.items()
         }
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
+        return _reopen, (self.path, self.stamp)
 
     def __len__(self) -> int:
         return len(self._arrays["image_id"])
@@ -73,6 +73,13 @@ class PictureIndex:
         """Image id of each picture."""
         ids: list[int] = self._arrays["image_id"].tolist()
         return ids
+
+
+def _reopen(path: Path, stamp: str) -> PictureIndex:
+    """The same index in another process. Raises FileError when it has been made anew in between."""
+    if (index := _opened(path, stamp)) is None:
+        raise FileError(path, "is of another state of the annotations than when the run began", "start the run again")
+    return index
 
 
 def open_index(annotations: Path) -> PictureIndex:

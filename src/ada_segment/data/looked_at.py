@@ -1,6 +1,7 @@
 """Which files have been looked at and found good, so that a later start need not look again."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from ada_segment.data.index import PictureIndex
@@ -31,8 +32,9 @@ class LookedAt:
             return False
 
     def remember(self) -> None:
-        """Note that they have been found good."""
-        write_text(self._note, self._stamp)
+        """Note that they have been found good; in a cache that cannot be written, the next start looks again."""
+        with suppress(OSError):
+            write_text(self._note, self._stamp)
 
 
 def _stamp(index: PictureIndex, files: SplitFiles, *, decode: bool) -> str:

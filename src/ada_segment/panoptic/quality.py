@@ -203,19 +203,18 @@ def _joint_runs(
     first: NDArray[np.int32], second: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64] | None]:
     """Values of both arrays wherever one of them changes, and for how many pixels; None: each stands for one pixel."""
-    changes = first[1:] != first[:-1]
-    changes |= second[1:] != second[:-1]
+    changes = np.empty(first.size, dtype=bool)
+    changes[-1:] = True
+    np.not_equal(first[1:], first[:-1], out=changes[:-1])
+    changes[:-1] |= second[1:] != second[:-1]
     # With so many runs, finding them costs more than they save.
     if 2 * np.count_nonzero(changes) > first.size:
         return first, second, None
-    last = np.flatnonzero(changes)
-    ends = np.empty(len(last) + 1, dtype=np.intp)
-    ends[:-1] = last
-    ends[-1] = first.size - 1
+    ends = np.flatnonzero(changes)
     lengths = np.empty(len(ends))
-    lengths[0] = ends[0] + 1
+    lengths[:1] = ends[:1] + 1
     np.subtract(ends[1:], ends[:-1], out=lengths[1:])
-    return first.take(ends), second.take(ends), lengths
+    return first.take(ends, mode="wrap"), second.take(ends, mode="wrap"), lengths  # wrap: without looking for bounds
 
 
 class _Tables(threading.local):
@@ -235,15 +234,21 @@ _tables = _Tables()
 
 def _local(ids: NDArray[np.int32], segments: Sequence[Segment]) -> NDArray[np.int32]:
     """Local index of each id: 1 = void, 2.. = the segments in their order, 0 = no segment has this id."""
-    least, greatest = int(ids.min(initial=0)), int(ids.max(initial=0))
     known = [0, *(segment.id for segment in segments)]
-    if min(least, *known) < 0 or max(greatest, *known) > MAX_ID:
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {min(least, *known)} or {max(greatest, *known)}")
-    table = _tables.at_least(1 << max(greatest, *known).bit_length())
-    table[known] = np.arange(1, len(known) + 1)
-    local = table.take(ids)
-    table[known] = 0
-    return local
+    if min(known) >= 0 and max(known) <= MAX_ID:
+        table = _tables.at_least(1 << max(known).bit_length())
+        table[known] = np.arange(1, len(known) + 1)
+        try:
+            return table.take(ids.view(np.uint32))  # negative ids are out of bounds, too
+        except IndexError:
+            pass
+        finally:
+            table[known] = 0
+    least, greatest = min(*known, int(ids.min(initial=0))), max(*known, int(ids.max(initial=0)))
+    if least < 0 or greatest > MAX_ID:
+        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {least} or {greatest}")
+    _tables.at_least(1 << greatest.bit_length())
+    return _local(ids, segments)
 
 
 def _refuse_strangers(areas: NDArray[np.int64], panoptic_map: PanopticMap, what: str) -> None:
