@@ -29,7 +29,7 @@ class SearchSettings:
     """T, intervals between changes of the weights; the training lasts rounds x epochs_per_round epochs."""
     groups: str = "tied"
     """tied: losses of one part of the model (rpn, class, box, mask, semantic) share their weight relative to the
-    default; free: each loss has its own."""
+    default (`ada-segment` frees them half way, see its setting untie_at); free: each loss has its own."""
     weights: str | None = None
     """For the training of one model instead of a search: default, a run folder (its controller steers), or a JSON
     file (a schedule, or fixed weights); none for a search."""

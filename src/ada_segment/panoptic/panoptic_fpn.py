@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -83,11 +84,9 @@ class PanopticFPN(nn.Module):
         self._roi_losses = CASCADE_LOSSES if cascade else ROI_LOSSES
         self.loss_names = loss_names(cascade=cascade)
         self._thing_ids = [0, *(category.id for category in categories.things)]
+        stuff_ids = torch.tensor([-1, *(category.id for category in categories.stuff)], dtype=torch.int32)
         # A dataset's predictions are held in memory while thresholds are tuned.
-        small = max(category.id for category in categories.stuff) < torch.iinfo(torch.int16).max
-        stuff_ids = torch.tensor(
-            [-1, *(category.id for category in categories.stuff)], dtype=torch.int16 if small else torch.int32
-        )
+        self._small_ids = int(stuff_ids.max()) < np.iinfo(np.int16).max
         self.register_buffer("_stuff_ids", stuff_ids, persistent=False)
         self.register_buffer("_mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
@@ -132,8 +131,8 @@ class PanopticFPN(nn.Module):
                 found["masks"][:, 0],
                 size,
             )
-            stuff = self._stuff_ids[stuff_of(score, padded, resized, size)]
-            predictions.append(Prediction(instances, stuff.cpu().numpy()))
+            stuff = self._stuff_ids[stuff_of(score, padded, resized, size)].cpu().numpy()
+            predictions.append(Prediction(instances, stuff.astype(np.int16) if self._small_ids else stuff))
         return predictions
 
     def _batch(self, images: Sequence[Tensor]) -> ImageList:
