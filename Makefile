@@ -44,7 +44,8 @@ demo: install
 	@mkdir -p runs
 	@$(BIN)/ada-segment train --data scenes --preset tiny --weights default --out runs/default > runs/default.log 2>&1 & \
 	    trap 'kill $$! 2>/dev/null' INT TERM; \
-	    $(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --out runs/demo || exit 1; \
+	    $(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --out runs/demo \
+	        || { kill $$! 2>/dev/null; exit 1; }; \
 	    wait $$! || { cat runs/default.log; exit 1; }
 	@$(BIN)/ada-segment report runs/demo --baseline runs/default
 
