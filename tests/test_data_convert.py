@@ -445,6 +445,12 @@ def test_missing_folders_are_named(tmp_path: Path, what: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("split", ["", "../train", "train2017", "a b"])
+def test_splits_have_plain_names(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match="call it train or val"):
+        convert_masks(tmp_path / "out", split, **draw_masks(tmp_path), categories=CATEGORIES)
+
+
 def test_nothing_to_convert(tmp_path: Path) -> None:
     folders = draw_masks(tmp_path)
     for path in folders["semantic"].rglob("*.png"):

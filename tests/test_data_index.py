@@ -178,7 +178,7 @@ def test_a_note_that_cannot_be_written_costs_the_next_start_only(folder: Path, m
 
 def test_loader_processes_see_what_this_one_sees(folder: Path) -> None:
     dataset = CocoPanoptic(folder, "train")
-    loader = DataLoader(_Names(dataset), num_workers=2, multiprocessing_context="spawn", collate_fn=list)
+    loader = DataLoader(_Names(dataset), num_workers=1, multiprocessing_context="spawn", collate_fn=list)
     assert [name for batch in loader for name in batch] == ["0000.jpg 5", "0001.jpg 5", "0002.jpg 5"]
 
 

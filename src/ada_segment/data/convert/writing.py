@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -70,8 +71,10 @@ def write_converted(
     can be started again.
 
     Raises:
-        DataError: the split exists already, or no picture could be converted.
+        DataError: the split has no usable name or exists already, or no picture could be converted.
     """
+    if not re.fullmatch("[A-Za-z]+", split):
+        raise DataError(f"split {split!r} has no usable name; call it train or val")
     path = out / f"panoptic_{split}.json"
     if path.exists():
         raise DataError(f"{path} exists already; name another folder or split")
