@@ -20,7 +20,8 @@ from ada_segment.data.writing import write_scenes
 from ada_segment.training.member import PanopticMember
 
 Command = Callable[..., tuple[int, str, str]]
-COMMANDS = ("search", "train", "evaluate", "pq", "predict", "report", "data scenes", "data check")
+COMMANDS = ("search", "train", "evaluate", "pq", "predict", "report", "data scenes", "data check",
+            "data convert masks", "data convert ade20k", "data convert cityscapes")  # fmt: skip
 
 
 @pytest.fixture

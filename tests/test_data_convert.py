@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from made_data import SHARED
 from PIL import Image
 
+from ada_segment.cli import main
 from ada_segment.data.check import check_folder
 from ada_segment.data.class_table import read_classes
 from ada_segment.data.coco import CocoPanoptic
@@ -583,3 +585,39 @@ def test_cityscapes_pictures_of_other_names_are_noted(tmp_path: Path) -> None:
     train, _ = convert_cityscapes(tmp_path / "city", tmp_path / "out")
     assert train.losses.counts["pictures that are not called *_leftImg8bit.png"] == 1
     assert train.losses.counts["masks without a picture"] == 1
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"--classes": "voc"}, "'voc' are unknown"),
+        ({"--overlap": "size"}, "area and order"),
+        ({"--images": "nowhere"}, "nowhere is no folder"),
+        ({"--instances": "nowhere.json"}, "nowhere.json cannot be read"),
+        ({"--split": "../x"}, "call it train or val"),
+    ],
+)
+def test_wrong_flags_are_one_clear_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    named: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folders = {f"--{name}": str(path) for name, path in draw_masks(tmp_path).items()}
+    (tmp_path / "classes.json").write_text(json.dumps(CATEGORIES.to_json()))
+    flags = {**folders, "--classes": "classes.json", "--split": "train", **changed}
+    words = ["data", "convert", "masks", "out", *(word for flag in flags.items() for word in flag)]
+    monkeypatch.setattr(sys, "argv", ["ada-segment", *words])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert named in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
