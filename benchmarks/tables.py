@@ -5,6 +5,7 @@ python benchmarks/tables.py
 
 import argparse
 import re
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,12 +99,63 @@ def data_workers() -> str:
     return table(["pictures", "segments", "one worker, MB", "four workers, MB in all", "measured on"], rows)
 
 
+def reward_study() -> str:
+    lines = latest(results_file.read("reward_study"), "rounds", "seed", "weights")
+    runs = {(line["seed"], line["weights"]): line for line in lines}
+    seeds = sorted({seed for seed, _ in runs if {(seed, "default"), (seed, "heads x4")} <= runs.keys()})
+    if not seeds:
+        return table(["reward"], [])
+    pairs = [(runs[seed, "default"], runs[seed, "heads x4"]) for seed in seeds]
+    final = [other["test_pq"] - default["test_pq"] for default, other in pairs]
+    sign = 1 if statistics.mean(final) > 0 else -1
+    epochs = len(pairs[0][0]["epochs"])
+    rows: list[list[object]] = []
+    for name in pairs[0][0]["epochs"][0]:
+        gaps = [
+            [other["epochs"][e][name]["value"] - default["epochs"][e][name]["value"] for e in range(epochs)]
+            for default, other in pairs
+        ]
+        noise = statistics.mean(
+            line["epochs"][e][name]["noise"] for pair in pairs for line in pair for e in range(epochs // 2, epochs)
+        )
+        means = [statistics.mean(gap[e] for gap in gaps) for e in range(epochs)]
+        late = [e for e in range(epochs) if sign * means[e] <= 0]
+        early = [sign * gap[e] > 0 for gap in gaps for e in range(epochs // 2)]
+        values = [line["epochs"][-1][name]["value"] for pair in pairs for line in pair]
+        test = [line["test_pq"] for pair in pairs for line in pair]
+        rows.append(
+            [
+                name,
+                f"{noise:.2f}",
+                f"{means[-1]:+.2f}",
+                f"{means[-1] / (noise * 2**0.5):+.2f}",
+                f"{sum(early)} of {len(early)}",
+                late[-1] + 2 if late and late[-1] + 2 <= epochs else ("never" if late else 1),
+                f"{statistics.correlation(values, test):.2f}",
+            ]
+        )
+    headings = [
+        "reward",
+        "noise",
+        "gap at the end",
+        "gap / noise of a gap",
+        "right sign in the first half",
+        "right from epoch",
+        "correlation with the test PQ",
+    ]
+    scattered = ", ".join(f"{gap:+.1f}" for gap in final)
+    return f"Test PQ at the end, heads x4 less default, seed by seed: {scattered}. {where(lines[-1])}.\n\n" + table(
+        headings, rows
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "overfit": overfit,
     "step_cost": step_cost,
     "pq": pq,
     "data_index": data_index,
     "data_workers": data_workers,
+    "reward_study": reward_study,
 }
 
 
