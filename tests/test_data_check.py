@@ -15,7 +15,7 @@ from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
 from made_data import colours as to_colours
 from PIL import Image
 
-from ada_segment.data.check import check_folder, check_split
+from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.layout import find_split
 from ada_segment.data.problems import group
 from ada_segment.data.splits import open_splits
@@ -276,3 +276,14 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         (problem,) = check_folder(path)
         assert problem.fatal
         assert str(path) in str(problem)
+
+
+def test_one_file_is_checked_as_a_split_is(folder: Path) -> None:
+    path, images = folder / "panoptic_train.json", folder / "images" / "train"
+    assert check_file(path, images) == []
+    for name in ("wrong area", "picture cut short", "id the PNG lacks"):
+        ({**FATAL, **HARMLESS})[name][0](folder)
+    assert check_file(path, images) == check_folder(folder)
+    shutil.rmtree(folder / "panoptic_train")
+    (problem,) = check_file(path, images)
+    assert "panoptic_train is no folder" in str(problem)

@@ -197,7 +197,8 @@ def data_scenes(
 
 @data_app.command("check", epilog="Example: ada-segment data check scenes-64 --statistics --picture sheet.png")
 def data_check(
-    folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format.")],
+    folder: Annotated[Path, typer.Argument(help="Folder in COCO panoptic format, or one JSON file with --images.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of one JSON file.")] = None,
     statistics: Annotated[bool, typer.Option("--statistics", help="Print how often each class occurs.")] = False,
     picture: Annotated[Path | None, typer.Option(help="PNG or JPEG to draw some pictures and their truth on.")] = None,
     fix: Annotated[
@@ -205,7 +206,7 @@ def data_check(
     ] = None,
 ) -> None:
     """Find everything that is wrong with a dataset; exit status 1 when anything is."""
-    from ada_segment.data.check import check_folder
+    from ada_segment.data.check import check_file, check_folder
     from ada_segment.data.mending import mend_folder
     from ada_segment.data.statistics import Tally
     from ada_segment.report.data_sheet import draw_data_sheet
@@ -214,7 +215,10 @@ def data_check(
     mended = [] if fix is None else mend_folder(folder, fix)
     tallies: dict[str, Tally] = {}
     with _progress("files") as progress:
-        problems = check_folder(folder, progress=progress, tallies=tallies)
+        if images is None:
+            problems = check_folder(folder, progress=progress, tallies=tallies)
+        else:
+            problems = check_file(folder, images, progress=progress, tallies=tallies)
     if statistics:
         Console().print(statistics_tables(tallies))
     if picture is not None:

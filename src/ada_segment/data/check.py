@@ -53,6 +53,27 @@ def check_folder(
     return problems + same_categories(declared)
 
 
+def check_file(
+    path: Path, images: Path, *, progress: Progress | None = None, tallies: dict[str, Tally] | None = None
+) -> list[Problem]:
+    """Look at one annotation file, predictions for example; its PNGs lie in the folder of its name without its ending.
+
+    Args:
+        path: the JSON file.
+        images: folder of the pictures.
+        progress, tallies: as above; the tally is put under the file's name.
+    """
+    files = SplitFiles(split=path.stem, annotations=path, masks=path.with_suffix(""), pictures=images)
+    for folder in (files.masks, files.pictures):
+        if not folder.is_dir():
+            return [Problem(kind="missing folder", file=str(folder), message="is no folder", fix="restore or name it")]
+    tally = Tally()
+    _, problems = check_split(files, decode=True, progress=progress, tally=tally)
+    if tallies is not None:
+        tallies[path.name] = tally
+    return problems
+
+
 def check_split(
     files: SplitFiles, *, decode: bool, progress: Progress | None = None, tally: Tally | None = None
 ) -> tuple[Annotations, list[Problem]]:
