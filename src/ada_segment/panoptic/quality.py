@@ -21,6 +21,8 @@ MAX_ID = 2**24 - 1
 """The greatest segment id that a PNG with three channels of 8 bits can hold."""
 
 _TP, _FP, _FN, _IOU = range(4)
+_LANES = 4
+_EACH_LANE = np.ones(_LANES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +194,13 @@ def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int
     codes = _local(true_runs, truth.segments)
     codes *= columns
     codes += _local(predicted_runs, prediction.segments)
+    # Neighbours often have the same code, and adding to the same place again waits for the last sum: four places take
+    # turns, which halves the time.
+    codes *= _LANES
+    codes += _tables.lanes(len(codes))
     # Sums of integers below 2^53 are exact in float64.
-    pixels = np.bincount(codes, weights=lengths, minlength=rows * columns).reshape(rows, columns).astype(np.int64)
+    sums = np.bincount(codes, weights=lengths, minlength=_LANES * rows * columns)
+    pixels: NDArray[np.int64] = (sums.reshape(-1, _LANES) @ _EACH_LANE).astype(np.int64).reshape(rows, columns)
     _refuse_strangers(pixels.sum(axis=1), truth, "truth")
     _refuse_strangers(pixels.sum(axis=0), prediction, "prediction")
     return pixels[1:, 1:]
@@ -218,15 +225,23 @@ def _joint_runs(
 
 
 class _Tables(threading.local):
-    """A table from segment id to local index, all zero between uses; one a thread, since it is written to."""
+    """Memory that is used again and again; one a thread. A table from segment id to local index, all zero between uses,
+    and a pattern of lanes."""
 
     def __init__(self) -> None:
         self.table = np.zeros(0, dtype=np.int32)
+        self.turns = np.zeros(0, dtype=np.int32)
 
     def at_least(self, size: int) -> NDArray[np.int32]:
         if len(self.table) < size:
             self.table = np.zeros(size, dtype=np.int32)
         return self.table
+
+    def lanes(self, size: int) -> NDArray[np.int32]:
+        """0, 1, 2, 3, 0, 1, ..."""
+        if len(self.turns) < size:
+            self.turns = np.arange(size, dtype=np.int32) % _LANES
+        return self.turns[:size]
 
 
 _tables = _Tables()
