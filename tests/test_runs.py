@@ -155,7 +155,13 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
     fixed = tmp_path / "fixed.json"
     weights = {**history(searched)[0]["members"][0]["weights"], "loss_mask": 1.5}
     fixed.write_text(json.dumps(weights))
-    sources = {"default": "default", "run": str(searched), "file": str(searched / "schedule.json"), "fixed": str(fixed)}
+    sources = {
+        "default": "default",
+        "run": str(searched),
+        "controller": str(searched / "controller.safetensors"),
+        "file": str(searched / "schedule.json"),
+        "fixed": str(fixed),
+    }
     found = {}
     for name, source in sources.items():
         run = tmp_path / name
@@ -163,6 +169,7 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
         found[name] = [record["members"][0]["weights"] for record in history(run)]
     schedule = json.loads((searched / "schedule.json").read_text())["schedule"]
     assert found["file"] == schedule
+    assert found["controller"] == found["run"]
     assert found["fixed"] == [weights] * 3
     assert found["default"][0]["loss_mask"] == 1.0
     assert all(0.25 <= w <= 4 for entry in found["run"] for w in entry.values())

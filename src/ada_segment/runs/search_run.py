@@ -127,7 +127,8 @@ def _strategy(search_settings: SearchSettings) -> Strategy:
         raise RunError(f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, or default")
     if path.is_dir() and not (path / CONTROLLER).exists():
         raise RunError(f"{path} has learned no controller; name its {path / SCHEDULE} to replay its weights")
-    return Transfer(load_controller(path)) if path.is_dir() else Replay.load(path)
+    stored = path.is_dir() or path.suffix == Path(CONTROLLER).suffix
+    return Transfer(load_controller(path)) if stored else Replay.load(path)
 
 
 def _groups(search_settings: SearchSettings, losses: LossTable) -> dict[str, str] | None:
