@@ -396,7 +396,14 @@ def draw() -> None:
             axis.plot(problem.optimum[:, i], ":", color=line.get_color())
         axis.set(title=f"{title}: {share:.0%} won", xlabel="round")
     axes[0].set_ylabel("log(weight / default)")
-    axes[0].legend(frameon=False, title="dotted: the optimum", fontsize="small", loc="center right")
+    axes[0].legend(
+        frameon=False,
+        title="dotted: the optimum",
+        fontsize="small",
+        ncols=4,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.24),
+    )
     figure.savefig(PAGE.with_suffix(".png"), dpi=110)
 
 
