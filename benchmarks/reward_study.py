@@ -18,15 +18,15 @@ import results_file
 from numpy.typing import NDArray
 
 from ada_segment.config import Settings, resolve
-from ada_segment.data.splits import open_splits
 from ada_segment.panoptic.calibration import SCORES, SOFT_IOUS, quality, tune
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.merge import Thresholds
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import loss_table
+from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
 from ada_segment.training.evaluation import predict_all
-from ada_segment.training.member import PanopticMember
 
 HEADS = ("loss_cls", "loss_box_reg", "loss_mask")
 FACTORS = {"default": 1.0, "heads x4": 4.0}
@@ -80,21 +80,8 @@ def looked_at(counts: Counts, random: np.random.Generator) -> dict[str, dict[str
 
 def train(settings: Settings, factor: float, seed: int) -> dict[str, Any]:
     """One training; what every reward said after every epoch, and the test PQ at the end."""
-    splits = open_splits(
-        "scenes",
-        size=settings.augmentation.size,
-        scenes_train=settings.data.scenes_train,
-        scenes_test=settings.data.scenes_test,
-    )
-    member = PanopticMember(
-        model=settings.model,
-        training=settings.training,
-        augmentation=settings.augmentation,
-        train=splits.train,
-        reward=splits.reward,
-        rounds=settings.search.rounds,
-        seed=seed,
-    )
+    splits = open_data(settings)
+    member = build_member(settings, splits, seed=seed)
     defaults = loss_table(settings.model).defaults
     weights = {name: weight * (factor if name in HEADS else 1) for name, weight in defaults.items()}
     random = np.random.default_rng(0)

@@ -12,6 +12,7 @@ from ada_segment.errors import ConfigError, LossError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.member import Member
 from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
 from ada_segment.storage import copy_state
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.member import PanopticMember, network_state
@@ -19,16 +20,7 @@ from ada_segment.training.optimisation import learning_rate
 
 
 def make(settings: Settings, seed: int = 0) -> PanopticMember:
-    splits = open_data(settings)
-    return PanopticMember(
-        model=settings.model,
-        training=settings.training,
-        augmentation=settings.augmentation,
-        train=splits.train,
-        reward=splits.reward,
-        rounds=settings.search.rounds,
-        seed=seed,
-    )
+    return build_member(settings, open_data(settings), seed=seed)
 
 
 def weights(settings: Settings, **changes: float) -> dict[str, float]:

@@ -26,6 +26,7 @@ from ada_segment.population.strategies.replay import Replay, Transfer
 from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
 from ada_segment.report.page import write_page
 from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
 from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
@@ -80,16 +81,7 @@ def run_search(
 
     @cache
     def make_member(seed: int) -> PanopticMember:
-        return PanopticMember(
-            model=settings.model,
-            training=settings.training,
-            augmentation=settings.augmentation,
-            train=splits.train,
-            reward=splits.reward,
-            rounds=settings.search.rounds,
-            seed=seed,
-            fabric=fabric,
-        )
+        return build_member(settings, splits, seed=seed, fabric=fabric)
 
     # Made before the folder is, since what is wrong with the settings shows here; the search gets the same one.
     member = make_member(settings.seed)
