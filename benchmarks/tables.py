@@ -1,4 +1,4 @@
-"""Writes the tables in docs/checks.md from the lines under benchmarks/results/; `--check` says whether they are old.
+"""Writes the tables in docs/ from the lines under benchmarks/results/; `--check` says whether they are old.
 
 python benchmarks/tables.py
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import results_file
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "checks.md"
+DOCS = Path(__file__).parents[1] / "docs"
 Line = dict[str, Any]
 
 
@@ -149,22 +149,26 @@ def reward_study() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {
-    "overfit": overfit,
-    "step_cost": step_cost,
-    "pq": pq,
-    "data_index": data_index,
-    "data_workers": data_workers,
-    "reward_study": reward_study,
+BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
+    "checks.md": {
+        "overfit": overfit,
+        "step_cost": step_cost,
+        "pq": pq,
+        "data_index": data_index,
+        "data_workers": data_workers,
+        "reward_study": reward_study,
+    },
 }
+"""What makes the text between the markers <!-- NAME --> and <!-- /NAME --> of each document."""
 
 
-def rewritten(text: str) -> str:
+def rewritten(document: Path, blocks: dict[str, Callable[[], str]]) -> str:
     """The document with each block between its markers made anew."""
-    for name, make in BLOCKS.items():
+    text = document.read_text()
+    for name, make in blocks.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise SystemExit(f"{DOCUMENT} has no block <!-- {name} --> ... <!-- /{name} -->")
+            raise SystemExit(f"{document} has no block <!-- {name} --> ... <!-- /{name} -->")
         body = make()
         text = pattern.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
     return text
@@ -173,12 +177,14 @@ def rewritten(text: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    old = DOCUMENT.read_text()
-    new = rewritten(old)
-    if not parser.parse_args().check:
-        DOCUMENT.write_text(new)
-    elif new != old:
-        sys.exit(f"{DOCUMENT} is older than benchmarks/results; run python benchmarks/tables.py")
+    check = parser.parse_args().check
+    for name, blocks in BLOCKS.items():
+        document = DOCS / name
+        new = rewritten(document, blocks)
+        if not check:
+            document.write_text(new)
+        elif new != document.read_text():
+            sys.exit(f"{document} is older than benchmarks/results; run python benchmarks/tables.py")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,217 @@
+"""Does it raise PQ, by how much, at what cost? The arms of the comparison, each with its seeds.
+
+    python benchmarks/evidence.py --regime scenes --arms default select-only ada-segment --seeds 5 --processes 2
+
+Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
+repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule makes that search first.
+`--again --seed N` repeats a cell of a table beside the line that is there.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import results_file
+import torch
+
+from ada_segment.config import Settings, resolve
+from ada_segment.errors import AdaSegmentError
+from ada_segment.population.journal import FILE_NAME as JOURNAL
+from ada_segment.population.journal import read_journal
+from ada_segment.population.schedule import FILE_NAME as SCHEDULE
+from ada_segment.population.schedule import load_schedule, save_schedule
+from ada_segment.runs.search_run import run_search
+
+ROOT = Path(__file__).parents[1]
+PHOTOGRAPHS = ROOT.parent / "shared" / "data"
+NAME = "evidence"
+HOW = ("usual", "tuned")  # merge thresholds
+RING = 5
+"""Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Data, model and length that all arms of a table share: a preset, and settings over it."""
+
+    preset: str
+    flags: dict[str, Any] = field(default_factory=dict)
+
+
+REGIMES = {
+    "scenes": Regime("tiny", {"data.source": "scenes"}),
+    "facades": Regime("small", {"data.source": str(PHOTOGRAPHS / "facades")}),
+    "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: an arm of a regime with one seed, in a folder of its own."""
+
+    regime: str
+    arm: str
+    seed: int
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.regime / self.arm.replace(" ", "-") / str(self.seed)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return self.regime, self.arm, self.seed
+
+    def settings(self, flags: Mapping[str, Any], *, longer: int = 1) -> Settings:
+        regime = REGIMES[self.regime]
+        settings = resolve(preset=regime.preset, flags={**regime.flags, "seed": self.seed, **flags})
+        if longer == 1:
+            return settings
+        return resolve(
+            preset=regime.preset,
+            flags={**regime.flags, "seed": self.seed, **flags, "search.rounds": longer * settings.search.rounds},
+        )
+
+    @property
+    def members(self) -> int:
+        """Size of the population that the searches of this regime have."""
+        return resolve(preset=REGIMES[self.regime].preset, flags=REGIMES[self.regime].flags).search.members
+
+
+def strategy(name: str, **settings: Any) -> Callable[[Job], Settings]:
+    return lambda job: job.settings({"search.strategy": name, "search.settings": settings})
+
+
+def weights(name: str) -> Callable[[Job], Settings]:
+    return lambda job: job.settings({"search.weights": name, "search.members": 1})
+
+
+def same_compute(job: Job) -> Settings:
+    """The default weights for as many epochs as all members of a search train together."""
+    return job.settings({"search.weights": "default", "search.members": 1}, longer=job.members)
+
+
+def found(change: Callable[[list[dict[str, float]]], list[dict[str, float]]]) -> Callable[[Job], Settings]:
+    """One model under weights made from the schedule that a search found with another seed."""
+
+    def make(job: Job) -> Settings:
+        schedule = change(load_schedule(search_of_another_seed(job) / SCHEDULE))
+        path = job.folder.with_suffix(".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_schedule(path, schedule)
+        return job.settings({"search.weights": str(path), "search.members": 1})
+
+    return make
+
+
+def search_of_another_seed(job: Job) -> Path:
+    """The folder of a finished search, made when it is absent."""
+    other = Job(job.regime, "ada-segment", (job.seed + 1) % RING, job.out)
+    if not (other.folder / "metrics.json").exists():
+        run_search(ARMS[other.arm](other), other.folder, resume=True)
+    return other.folder
+
+
+def shuffled(schedule: list[dict[str, float]]) -> list[dict[str, float]]:
+    return random.Random(0).sample(schedule, len(schedule))
+
+
+ARMS: dict[str, Callable[[Job], Settings]] = {
+    "default": weights("default"),
+    "default, same compute": same_compute,
+    "random": strategy("random"),
+    "select-only": strategy("select-only"),
+    "pbt": strategy("pbt"),
+    "published": strategy("published"),
+    "ada-segment": strategy("ada-segment"),
+}
+FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
+    "replayed": found(lambda schedule: schedule),
+    "last weights": found(lambda schedule: schedule[-1:]),
+    "shuffled": found(shuffled),
+}
+ARMS |= FROM_SEARCHES
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Train (or go on) and return the line of results."""
+    torch.set_num_threads(1)  # several trainings side by side
+    started = time.perf_counter()
+    settings = ARMS[job.arm](job)
+    run_search(settings, job.folder, resume=True)
+    journal = read_journal(job.folder / JOURNAL)
+    metrics = json.loads((job.folder / "metrics.json").read_text())
+    trained = [member for record in journal for member in record["members"]]
+    return {
+        "regime": job.regime,
+        "arm": job.arm,
+        "seed": job.seed,
+        "commit": commit(),
+        "rounds": settings.search.rounds,
+        "members": settings.search.members,
+        "search": settings.search.settings,
+        "reward": settings.training.reward,
+        "epochs": len(trained) * settings.training.epochs_per_round,
+        "seconds": round(sum(member["seconds"] for member in trained), 1),
+        "wall_seconds": round(time.perf_counter() - started, 1),
+        "rewards": [record["members"][record["best"]]["reward"] for record in journal],
+        "schedule": load_schedule(job.folder / SCHEDULE),
+        "test": {how: {group: metrics[how][group] for group in ("all", "things", "stuff")} for how in HOW},
+    }
+
+
+def commit() -> str:
+    """The commit that is measured, with a mark when files differ from it."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    return said.stdout.strip() or "unknown"
+
+
+def done() -> set[tuple[str, str, int]]:
+    return {(line["regime"], line["arm"], line["seed"]) for line in results_file.read(NAME)}
+
+
+def run(jobs: list[Job], processes: int) -> None:
+    """Do the jobs, several at once; a line is written as each ends."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        futures = {pool.submit(measure, job): job for job in jobs}
+        for future in as_completed(futures):
+            job = futures[future]
+            try:
+                line = future.result()
+            except AdaSegmentError as error:  # the others go on
+                print(f"{job.regime}, {job.arm}, seed {job.seed}: {error}", flush=True)
+                continue
+            results_file.append(NAME, line)
+            print(
+                f"{job.regime}, {job.arm}, seed {job.seed}: PQ {100 * line['test']['tuned']['all']['pq']:.2f}",
+                flush=True,
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--regime", choices=REGIMES, default="scenes")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM", help=", ".join(ARMS))
+    parser.add_argument("--seeds", type=int, default=RING, help="how many, from 0")
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--processes", type=int, default=1, help="trainings side by side, one thread each")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / NAME, help="run folders; they can be deleted")
+    parser.add_argument("--again", action="store_true", help="also what has a line")
+    arguments = parser.parse_args()
+    seeds = range(arguments.seeds) if arguments.seed is None else [arguments.seed]
+    jobs = [Job(arguments.regime, arm, seed, arguments.out) for seed in seeds for arm in arguments.arms]
+    missing = [job for job in jobs if arguments.again or job.key not in done()]
+    for from_searches in (False, True):
+        run([job for job in missing if (job.arm in FROM_SEARCHES) is from_searches], arguments.processes)
+
+
+if __name__ == "__main__":
+    main()
