@@ -3,6 +3,7 @@
 # make readme-pictures   the README's pictures, from the demo
 # make test      what has to pass before a change goes in: lint, types, tests
 # make lint      the first two alone
+# make docs      the documentation as a site, into site/
 # make clean     remove what make has made, except runs/
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(WHAT)
 # One thread a process: the tests and the demo run processes side by side, and small pictures do not gain from threads.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo readme-pictures test lint format clean
+.PHONY: install demo readme-pictures test lint docs format clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -56,13 +57,17 @@ readme-pictures:
 	$(BIN)/python -c "from PIL import Image; sheet = Image.open('runs/demo/overlays.png').convert('RGB'); \
 	    sheet.crop((0, 0, sheet.width, sheet.height // 2)).save('docs/pictures/overlays.jpg', quality=85)"
 
-test: lint
+test: lint docs
 	$(BIN)/pytest -n $(WORKERS)
 
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Strict: a link that leads nowhere is an error. The theme would print an advertisement of its successor.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: install
 	$(BIN)/ruff check --fix
