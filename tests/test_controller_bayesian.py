@@ -262,3 +262,45 @@ def test_luck_that_stays_is_told_from_luck_that_passes(phi: float, seed: int) ->
     assert persistence(levels, surpluses) == pytest.approx(phi, abs=0.2)
     assert persistence(levels[:3], surpluses[:3]) == PRIOR_MEAN
     assert persistence(1e6 * levels, 1e6 * surpluses) == pytest.approx(persistence(levels, surpluses), abs=1e-6)
+
+
+def test_doubt_before_any_reward_is_the_prior() -> None:
+    doubt = BayesianController(space_of(), settings=QUICK).doubt(np.zeros((4, len(FEATURES))))
+    assert doubt == pytest.approx(dict.fromkeys(NAMES, QUICK.spread * math.sqrt(3 / 4)))
+    tied = space_of(groups={"a": "one", "b": "one", "c": "two", "d": "two"})
+    doubt = BayesianController(tied, settings=dataclasses.replace(QUICK, untie_at=1.0)).doubt(
+        np.zeros((4, len(FEATURES)))
+    )
+    # Two groups whose levels differ by N(0, 2 tau^2), half of it on either side.
+    assert doubt == pytest.approx(dict.fromkeys(NAMES, QUICK.spread * math.sqrt(1 / 2)))
+
+
+@given(factor=st.floats(1e-3, 1e3), seed=st.integers(0, 20))
+def test_doubt_has_no_unit_and_falls(factor: float, seed: int) -> None:
+    x = rounds_of(seed)
+    rewards = -((x - 0.2) ** 2).sum(-1) + 0.05 * np.random.default_rng(seed).normal(size=x.shape[:2])
+    state = np.zeros((4, len(FEATURES)))
+    one, other = (taught(scale * rewards, x).doubt(state) for scale in (1.0, factor))
+    assert one == pytest.approx(other, rel=1e-6)
+    first = taught(rewards[:1], x[:1]).doubt(state)
+    assert (
+        sum(one.values())
+        < sum(first.values())
+        < sum(BayesianController(space_of(), settings=QUICK).doubt(state).values())
+    )
+
+
+def test_doubt_is_as_large_as_the_errors() -> None:
+    """Optima drawn from the prior, rewards from the model: errors in units of the doubt have a deviation of about 1."""
+    random, state, ratios = np.random.default_rng(0), np.zeros((4, len(FEATURES))), []
+    beliefs = dataclasses.replace(QUICK, walk=(0.0,), unequal=(0.0,), use_state=False)
+    for trial in range(60):
+        truth = QUICK.spread * random.normal(size=4)
+        truth -= truth.mean()
+        x = rounds_of(trial, rounds=5)
+        rewards = (2 * x * truth - x * x).sum(-1) + random.normal(size=x.shape[:2])
+        controller = taught(rewards, x, beliefs=beliefs)
+        slope, curvature = controller._model.quadratic(state, space_of())
+        # Without the bounds, of which the doubt knows nothing.
+        ratios.append((slope / (2 * curvature) - truth) / np.array(list(controller.doubt(state).values())))
+    assert 0.8 < np.sqrt(np.mean(np.square(ratios))) < 1.25

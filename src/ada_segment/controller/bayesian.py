@@ -74,6 +74,20 @@ class BayesianController(Controller):
         z = (slope - shift) / (2 * curvature)
         return space.project(self._origin + z[space.group_index])
 
+    def doubt(self, state: Vector, space: LogWeights | None = None) -> dict[str, float]:
+        """Posterior standard deviation of the optimal log-weight of each loss learned from, ties of `space` held.
+
+        Curvature counts as equal between losses here; its own uncertainty is left out, and so are the bounds.
+        """
+        space = space or self._space
+        if space.frozen:
+            return dict.fromkeys(space.names, 0.0)
+        index = space.group_index
+        directions = (index[:, None] == index[None, :]) / np.bincount(index)[index]
+        if space.fixed_scale:
+            directions = directions - directions.mean(0)
+        return dict(zip(space.names, self._model.deviations(state, directions).tolist(), strict=True))
+
     def weights(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> dict[str, float]:
         state = self.state(history, round=round, rounds=rounds)
         return self._space.to_weights(self.optimum(state, self.space(round=round, rounds=rounds)))

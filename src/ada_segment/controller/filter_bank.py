@@ -84,11 +84,7 @@ class FilterBank:
         if self.count == 0:
             weights = np.full(len(self.kappa), 1 / len(self.kappa))
             return Coefficients(mean=np.zeros(self.scale.shape[1]), base=0.0, noise=0.0, weights=weights)
-        sigma = np.sqrt(self.rr / self.count)[:, None] * SCALES
-        log = -0.5 * (self.rr[:, None] / sigma**2 + 2 * self.rb[:, None] / sigma + self.bb[:, None])
-        log += -self.count * np.log(sigma) - 0.5 * self.log_det[:, None]
-        joint = np.exp(log - log.max())
-        joint /= joint.sum()
+        joint, sigma = self._joint()
         weights, mean_sigma = joint.sum(-1), (joint * sigma).sum(-1)
         theta = weights[:, None] * self.by_reward + mean_sigma[:, None] * self.by_base
         return Coefficients(
@@ -97,6 +93,24 @@ class FilterBank:
             noise=float(mean_sigma.sum()),
             weights=weights,
         )
+
+    def deviations(self, rows: Array) -> Array:
+        """Posterior standard deviation of each of rows [n, d] . theta, over filters and sigma: [n]."""
+        variance = np.einsum("nd,mde,ne->nm", rows, self.covariance, rows)
+        if self.count == 0:
+            return np.asarray(np.sqrt(variance.mean(-1)))
+        joint, sigma = self._joint()
+        means = (rows @ self.by_reward.T)[..., None] / sigma + (rows @ self.by_base.T)[..., None]
+        mean, square = ((joint * power).sum((-2, -1)) for power in (means, means * means))
+        return np.asarray(np.sqrt(np.maximum(variance @ joint.sum(-1) + square - mean * mean, 0.0)))
+
+    def _joint(self) -> tuple[Array, Array]:
+        """Posterior probability of filter and sigma [m, S], which sums to 1, and the sigmas [m, S]."""
+        sigma = np.sqrt(self.rr / self.count)[:, None] * SCALES
+        log = -0.5 * (self.rr[:, None] / sigma**2 + 2 * self.rb[:, None] / sigma + self.bb[:, None])
+        log += -self.count * np.log(sigma) - 0.5 * self.log_det[:, None]
+        joint = np.exp(log - log.max())
+        return joint / joint.sum(), sigma
 
 
 def _contrasts(count: int) -> Array:

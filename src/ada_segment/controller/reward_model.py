@@ -110,6 +110,14 @@ class RewardModel:
         curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
         return slope, curvature
 
+    def deviations(self, state: Vector, directions: Vector) -> Vector:
+        """Posterior standard deviation [k] of directions [k, n] . x*, x* the optimum in `state` [n, F]."""
+        groups = len(self.space.group_names)
+        rows = self._features(state, np.eye(self.space.size))
+        before = groups + (len(FEATURES) - 1) + groups * len(FEATURES)
+        rows[:, before : before + groups] = 0.0  # delta bends the reward and does not move its top
+        return self._bank.deviations(directions @ rows)
+
     def _restart(self) -> None:
         settings, groups = self.settings, len(self.space.group_names)
         steer = settings.steer if settings.use_state else (0.0,)

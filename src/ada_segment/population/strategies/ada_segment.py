@@ -106,7 +106,8 @@ class AdaSegment(Strategy):
 
     def plan(self, round: int) -> Plan:
         space = self._controller.space(round=round, rounds=self.task.rounds)
-        mean = self._controller.optimum(self._state(round), space)
+        state = self._state(round)
+        mean = self._controller.optimum(state, space)
         # Where members failed, the way to the optimum may lead through weights that do not train: go slower.
         mean = space.project(mean + self._failed * (self._last - mean))
         step = (1 - self._failed) * step_size(
@@ -120,7 +121,8 @@ class AdaSegment(Strategy):
             mean_member=self._settings.mean_member,
         )
         weights = [space.to_weights(space.project(mean + step * row)) for row in around]
-        return Plan(weights, {"mean": space.to_weights(mean), "step": step})
+        notes = {"mean": space.to_weights(mean), "step": step, "doubt": self._controller.doubt(state, space)}
+        return Plan(weights, notes)
 
     def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
         state = self._state(round)
