@@ -1,23 +1,28 @@
 """Files that are whole or absent, and nested states as one safetensors file, which cannot run code when read."""
 
+import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save, save_file
 from torch import Tensor
 
 from ada_segment.errors import RunError
 
+HASH = "sha256"
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+
+def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
     """Let `write` make a temporary file beside `path`, flush it to the disk, and rename it to `path`.
 
-    A reader sees the old file or the new one, never a part; after an error the old one is still there.
+    A reader sees the old file or the new one, never a part; after an error the old one is still there. What is not
+    `durable` is not flushed: it may be lost when the machine stops.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -25,13 +30,29 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     temporary = Path(name)
     try:
         write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if durable:
+        _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk, without which a renamed file may have its old name after a power cut."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some network file systems know no such thing
+        pass
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -44,7 +65,7 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
-def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None) -> None:
+def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None, durable: bool = True) -> None:
     """Save a nested state as safetensors; all that is not a tensor goes into the file's header, as JSON.
 
     Args:
@@ -52,13 +73,23 @@ def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None
         state: nested dict (keys: str or int), list, tuple of tensors (any dtype), bool, int, float, str, None.
         about: what the state is, for a person or for a check at loading; also written to `path` with the ending
             .json, where it can be read without any tool.
+        durable: flush to the disk and store a hash that `load_state` checks; if not, the file is for other processes.
 
     Raises:
         TypeError: the state holds something else.
+        OSError: the file cannot be written.
     """
-    tensors: dict[str, Tensor] = {}
-    header = {"state": json.dumps(_flatten(state, tensors)), "about": json.dumps(about or {})}
-    write_whole(path, lambda temporary: save_file(tensors, temporary, metadata=header))
+    header, tensors = _parts(state, about)
+    if durable:
+        header[HASH] = _hash(header, tensors)
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(tensors, temporary, metadata=header)
+        except SafetensorError as error:
+            raise OSError(0, f"cannot be written ({error})", str(path)) from None
+
+    write_whole(path, write, durable=durable)
     if about is not None:
         write_json(path.with_suffix(".json"), about)
 
@@ -67,15 +98,39 @@ def load_state(path: Path) -> Any:
     """Load what `save_state` saved; tensors on the CPU.
 
     Raises:
-        RunError: the file is missing, broken, or no state.
+        RunError: the file is missing, broken, or no state; or its content is not what was saved.
     """
     header, tensors = _read(path, with_tensors=True)
-    return _unflatten(json.loads(header["state"]), tensors)
+    if HASH in header and header[HASH] != _hash(header, tensors):
+        raise RunError(f"{path} is damaged: its content does not have the hash that it was saved with")
+    return _nested(path, header, tensors)
+
+
+def state_to_bytes(state: object) -> bytes:
+    """A nested state as `save_state` takes it, as bytes for another process."""
+    header, tensors = _parts(state, None)
+    return save(tensors, metadata=header)
+
+
+def state_from_bytes(content: bytes) -> Any:
+    """The state of `state_to_bytes`. Raises RunError when it is none."""
+    try:
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])["__metadata__"]
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise RunError(f"a state from another process is damaged: {error}") from None
+    return _nested(Path("a state"), header, tensors)
 
 
 def read_about(path: Path) -> dict[str, Any]:
     """What `save_state` was told in `about`. Raises RunError like `load_state`."""
-    about: dict[str, Any] = json.loads(_read(path, with_tensors=False)[0]["about"])
+    try:
+        about: Any = json.loads(_read(path, with_tensors=False)[0]["about"])
+    except (ValueError, RecursionError):
+        about = None
+    if not isinstance(about, dict):
+        raise RunError(f"{path} does not say what it holds; it was not written by ada-segment")
     return about
 
 
@@ -88,6 +143,29 @@ def copy_state(state: Any) -> Any:
     if isinstance(state, list | tuple):
         return type(state)(copy_state(value) for value in state)
     return state
+
+
+def _parts(state: object, about: dict[str, Any] | None) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a file that holds `state`."""
+    tensors: dict[str, Tensor] = {}
+    return {"state": json.dumps(_flatten(state, tensors)), "about": json.dumps(about or {})}, tensors
+
+
+def _hash(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all that a file says: header, and each tensor's name, type, shape and bytes."""
+    found = hashlib.sha256("\0".join((header["state"], header["about"])).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"\0{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
+        found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+    return found.hexdigest()
+
+
+def _nested(path: Path, header: Mapping[str, str], tensors: dict[str, Tensor]) -> Any:
+    try:
+        return _unflatten(json.loads(header["state"]), tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path} holds no state written by ada-segment ({type(error).__name__}: {error})") from None
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

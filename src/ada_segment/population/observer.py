@@ -19,6 +19,10 @@ class Observer(Protocol):
         """The round is over and, where there is a run folder, safe on the disk; `record` is its journal line."""
         ...
 
+    def said(self, text: str) -> None:
+        """Something that a person should know: what a resumed search has dropped, a worker that was lost."""
+        ...
+
 
 class Silent:
     """An observer that says nothing."""
@@ -28,3 +32,5 @@ class Silent:
     def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None: ...
 
     def round_finished(self, record: Mapping[str, Any]) -> None: ...
+
+    def said(self, text: str) -> None: ...

@@ -1,6 +1,8 @@
 """The files of a search, in an order of writing that survives an interruption anywhere."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ada_segment.storage import load_state, read_about, save_state
 
 BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"
+PART = "part-"
 KEPT = 2
 # The command line writes its resolved settings before the search starts.
 ALLOWED_BEFORE = {"config.yaml"}
@@ -68,6 +71,8 @@ class RunFolder:
             self._check_identity()
         else:
             refuse_used(path)
+        # What `load` had to leave out, in words.
+        self.dropped: list[str] = []
 
     def load(self) -> Progress | None:
         """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.
@@ -79,16 +84,25 @@ class RunFolder:
         for path in reversed(self._checkpoints()):
             try:
                 content = load_state(path)
+                progress = self._unpacked(content)
             except RunError as error:
                 failure = error
+                self.dropped.append(f"checkpoint {path.name} is not whole and was left out ({error})")
                 continue
-            records = journal.read_journal(self.path / journal.FILE_NAME)[: content["round"] + 1]
+            all_records = journal.read_journal(self.path / journal.FILE_NAME)
+            records = all_records[: content["round"] + 1]
             if len(records) <= content["round"]:
                 raise RunError(
                     f"{self.path / journal.FILE_NAME} ends before round {content['round']} of {path.name}; the journal "
                     "is damaged: restore it, or start a new run in another folder"
                 )
-            return self._unpacked(content, records)
+            if len(all_records) > len(records):
+                later = ", ".join(str(record["round"] + 1) for record in all_records[len(records) :])
+                self.dropped.append(
+                    f"the journal's lines after round {len(records)} ({later}) have no whole checkpoint, left out"
+                )
+            progress.journal = records
+            return progress
         if failure is not None:
             raise failure
         history = self.path / journal.FILE_NAME
@@ -102,27 +116,64 @@ class RunFolder:
 
     def begin(self, progress: Progress | None, controller: Controller | None) -> None:
         """Bring every file into step with `progress`, or remove what an interrupted first round has left."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        journal.write_journal(self.path / journal.FILE_NAME, progress.journal if progress else [])
-        for path in self._checkpoints():
-            if progress is None or _round_of(path) >= len(progress.journal):
-                _remove(path)
-        if progress is not None:
-            self._derive(progress, controller, best_changed=True)
-            self._prune()
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+            journal.write_journal(self.path / journal.FILE_NAME, progress.journal if progress else [])
+            for path in self._checkpoints():
+                if progress is None or _round_of(path) >= len(progress.journal):
+                    _remove(path)
+            if progress is not None:
+                self._derive(progress, controller, best_changed=True)
+                self._prune()
+            self._remove_parts(before=len(progress.journal) if progress else 0)
 
     def save(self, progress: Progress, controller: Controller | None) -> None:
         """Store the round that `progress` ends with: journal line, checkpoint, then all that follows from them."""
         record = progress.journal[-1]
-        journal.append_record(self.path / journal.FILE_NAME, record)
-        save_state(
-            self.path / CHECKPOINTS / f"round-{record['round']:05d}.safetensors",
-            self._packed(progress),
-            about=self._identity,
-        )
         assert progress.best is not None
-        self._derive(progress, controller, best_changed=progress.best.round == record["round"])
-        self._prune()
+        with self._writing():
+            journal.append_record(self.path / journal.FILE_NAME, record)
+            save_state(
+                self.path / CHECKPOINTS / f"round-{record['round']:05d}.safetensors",
+                self._packed(progress),
+                about=self._identity,
+            )
+            self._derive(progress, controller, best_changed=progress.best.round == record["round"])
+            self._prune()
+            self._remove_parts(before=record["round"] + 1)
+
+    def save_part(self, part: dict[str, Any]) -> None:
+        """Store a member that has ended while its round has not."""
+        name = f"{PART}{part['round']:05d}-{part['attempt']}-{part['index']:05d}.safetensors"
+        with self._writing():
+            save_state(self.path / CHECKPOINTS / name, part, about=self._identity)
+
+    def load_parts(self, round: int) -> list[dict[str, Any]]:
+        """The members of this round that were stored; what cannot be read is left out, and trained again."""
+        found = []
+        for path in sorted((self.path / CHECKPOINTS).glob(f"{PART}{round:05d}-*.safetensors")):
+            try:
+                if read_about(path) == self._identity:
+                    found.append(load_state(path))
+            except RunError as error:
+                self.dropped.append(f"{path.name} is not whole and was left out ({error})")
+        return found
+
+    def _remove_parts(self, *, before: int) -> None:
+        for path in (self.path / CHECKPOINTS).glob(f"{PART}*.safetensors"):
+            if not path.name.startswith(f"{PART}{before:05d}-"):
+                _remove(path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Errors of the disk say what is still there."""
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{error.filename or self.path}: {error.strerror or error}; the search ends here. What was written "
+                f"before is whole: make room, or make {self.path} writable, and go on with resume (--resume)"
+            ) from error
 
     def _prune(self) -> None:
         for path in self._checkpoints()[:-KEPT]:
@@ -162,16 +213,23 @@ class RunFolder:
             "strategy": progress.strategy,
         }
 
-    @staticmethod
-    def _unpacked(content: dict[str, Any], records: list[Record]) -> Progress:
-        states, best = content["states"], content["best"]
-        return Progress(
-            journal=records,
-            states=[states[place] for place in content["places"]],
-            parents=content["parents"],
-            best=Best(state=states[best["place"]], round=best["round"], reward=best["reward"], weights=best["weights"]),
-            strategy=content["strategy"],
-        )
+    def _unpacked(self, content: Any) -> Progress:
+        """The progress that a checkpoint holds, its journal still empty. Raises RunError when it is none."""
+        try:
+            if not isinstance(content["round"], int):
+                raise TypeError("its round is no number")
+            states, best = content["states"], content["best"]
+            return Progress(
+                journal=[],
+                states=[states[place] for place in content["places"]],
+                parents=content["parents"],
+                best=Best(
+                    state=states[best["place"]], round=best["round"], reward=best["reward"], weights=best["weights"]
+                ),
+                strategy=content["strategy"],
+            )
+        except (KeyError, IndexError, TypeError, AttributeError) as error:
+            raise RunError(f"a checkpoint in {self.path} holds no search ({type(error).__name__}: {error})") from None
 
     def _check_identity(self) -> None:
         for path in reversed(self._checkpoints()):

@@ -3,17 +3,22 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ada_segment.controller.base import Controller
 from ada_segment.errors import ConfigError, SearchError
-from ada_segment.population.executors import EXECUTORS
 from ada_segment.population.executors.base import Executor, Job, Outcome
+from ada_segment.population.executors.registry import EXECUTORS, executor_settings
+from ada_segment.population.executors.settings import ExecutorSettings
+from ada_segment.population.interruption import Interruption
 from ada_segment.population.journal import Record, schedule_of
 from ada_segment.population.member import Member
 from ada_segment.population.observer import Observer, Silent
+from ada_segment.population.outcome_record import outcome_record
+from ada_segment.population.parts import Parts
 from ada_segment.population.run_folder import Best, Progress, RunFolder
 from ada_segment.population.schedule import Schedule
 from ada_segment.population.seeds import derive_seed
@@ -23,6 +28,19 @@ from ada_segment.weighting.base import check_names, check_weights
 
 # A round in which every member failed is repeated this often, each time with half the step in log-weights.
 REPEATS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """This process's part among those that train one model and all run the same search.
+
+    Attributes:
+        first: whether it is the one that writes the run folder; the others only read it, when a search is resumed.
+        barrier: returns when all have called it.
+    """
+
+    first: bool = True
+    barrier: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +72,16 @@ def search(
     rounds: int,
     members: int,
     strategy: str | Strategy = "ada-segment",
-    executor: str = "local",
+    executor: str | ExecutorSettings = "local",
+    workers: int | None = None,
     defaults: Mapping[str, float] | None = None,
     groups: Mapping[str, str] | None = None,
     seed: int = 0,
     out: str | Path | None = None,
     resume: bool = False,
+    checkpoint_minutes: float | None = 10.0,
     observer: Observer | None = None,
+    together: Together | None = None,
     **settings: Any,
 ) -> SearchResult:
     """Search the loss weights of a training, while it runs.
@@ -75,46 +96,72 @@ def search(
         rounds: T, number of intervals.
         members: K, size of the population.
         strategy: a name, one of `population.strategies.STRATEGIES`, or an object such as `Replay` or `Transfer`.
-        executor: where members are trained, one of `population.executors.EXECUTORS`.
+        executor: where members are trained: local (here, one after the other), processes or ray, or `ExecutorSettings`.
+            It may be another one when a search is resumed.
+        workers: members trained at the same time; see `ExecutorSettings`.
         defaults: default weight by loss; 1 for those not given. A default of 0 keeps a loss off.
         groups: group by loss: losses of one group share their weight relative to the default. Untied when not given.
         seed: of everything random.
         out: run folder; nothing is written when None.
         resume: go on where the run folder's last checkpoint is; a folder that is absent or empty starts anew.
+        checkpoint_minutes: members that have ended are written down before their round is over when the last writing
+            was longer ago than this, so that an interruption repeats the others alone; None: never.
         observer: is told of every step.
+        together: set where several processes train one model, each running this same search.
         settings: of the strategy, when that is a name.
 
     Raises:
         ConfigError, LossError: an argument is not usable; raised before any member is made.
         RunError: the run folder is in use, or what it holds is not this search.
         LossError: the member reports losses under other names than `losses`.
-        SearchError: all members of a round failed, and again when it was repeated with smaller steps. The run folder
-            keeps the rounds before, and can be resumed.
+        SearchError: all members of a round failed, and again when it was repeated with smaller steps; or workers cannot
+            be started. The run folder keeps the rounds before, and can be resumed.
+        KeyboardInterrupt: Ctrl-C; the run folder can be resumed. A first one waits until what is written is whole.
     """
     task = make_task(losses, rounds, members, defaults=defaults, groups=groups, seed=seed)
     strategy = make_strategy(strategy, settings)
     strategy.start(task)
-    if executor not in EXECUTORS:
-        raise ConfigError(f"unknown executor {executor!r}; known: {', '.join(EXECUTORS)}")
+    place_settings = executor_settings(executor, workers)
+    observer = observer or Silent()
+    together = together or Together()
     folder = RunFolder(Path(out), identity=_identity(task, strategy), resume=resume) if out is not None else None
     progress = folder.load() if folder is not None and resume else None
+    parts = Parts(folder, minutes=checkpoint_minutes if together.first else None)
+    parts_found = parts.load(len(progress.journal) if progress is not None else 0) if resume else 0
     if progress is not None:
         strategy.load_state_dict(progress.strategy)
-    if folder is not None:
-        folder.begin(progress, strategy.controller)
+    if folder is not None and resume:
+        for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:
+            observer.said(text)
+    if not together.first:
+        folder = None
 
-    if progress is None or len(progress.journal) < rounds:
-        place = EXECUTORS[executor](make_member, seed=seed)
+    place: Executor | None = None
+    with Interruption() as interruption:
         try:
-            if progress is None:
-                start = place.initial_state()
-                progress = Progress(
-                    journal=[], states=[start] * members, parents=[None] * members, best=None, strategy={}
+            if progress is None or len(progress.journal) < rounds:
+                place = EXECUTORS[place_settings.kind](
+                    make_member, seed=seed, members=members, settings=place_settings, say=observer.said
                 )
+            if progress is None:
+                assert place is not None
+                start = place.initial_state()
+                states, parents = [start] * members, [None] * members
+                progress = Progress(journal=[], states=states, parents=list(parents), best=None, strategy={})
+            together.barrier()  # all have read the folder before the first one writes
+            if folder is not None:
+                with interruption.whole():
+                    folder.begin(progress if progress.journal else None, strategy.controller)
             for round in range(len(progress.journal), rounds):
-                _play(round, progress, task, strategy, place, observer or Silent(), folder)
+                assert place is not None
+                _play(round, progress, task, strategy, place, observer, folder, parts, interruption)
+        except KeyboardInterrupt:
+            with suppress(KeyboardInterrupt), interruption.whole():
+                parts.write()
+            raise
         finally:
-            place.close()
+            if place is not None:
+                place.close()
 
     assert progress.best is not None
     return SearchResult(
@@ -166,6 +213,8 @@ def _play(
     place: Executor,
     observer: Observer,
     folder: RunFolder | None,
+    parts: Parts,
+    interruption: Interruption,
 ) -> None:
     """One round: plan, train, judge, pass the states on, write down."""
     started = time.perf_counter()
@@ -176,8 +225,10 @@ def _play(
         if attempt:
             weights = [_half_way(wanted, task.defaults, progress.journal) for wanted in weights]
         observer.round_started(round, task.rounds, weights)
-        outcomes, members = _attempt(round, attempt, weights, progress, task, strategy, place, observer)
-        trials = [_trial(member, index) for index, member in enumerate(members) if member["status"] == "ok"]
+        outcomes, members = _attempt(round, attempt, weights, progress, task, strategy, place, observer, parts)
+        trials = [
+            _trial(member, index, weights[index]) for index, member in enumerate(members) if member["status"] == "ok"
+        ]
         if trials:
             break
         failed_attempts.append(members)
@@ -201,8 +252,10 @@ def _play(
     progress.states = [states[parent] for parent in verdict.parents]
     progress.parents = list(verdict.parents)
     progress.strategy = strategy.state_dict()
-    if folder is not None:
-        folder.save(progress, strategy.controller)
+    with interruption.whole():
+        if folder is not None:
+            folder.save(progress, strategy.controller)
+        parts.written()
     observer.round_finished(record)
 
 
@@ -215,6 +268,7 @@ def _attempt(
     strategy: Strategy,
     place: Executor,
     observer: Observer,
+    parts: Parts,
 ) -> tuple[list[Outcome], list[Record]]:
     """Train all members once; the outcomes and what the journal says of them, by index."""
     jobs = [
@@ -228,14 +282,22 @@ def _attempt(
         for k in range(task.members)
     ]
     records: dict[int, Record] = {}
+    outcomes: dict[int, Outcome] = {}
+    for job in jobs:
+        if (known := parts.of(job, attempt)) is not None:
+            outcomes[job.index], records[job.index] = known
+            observer.member_finished(round, job.index, records[job.index])
 
     def finished(outcome: Outcome) -> None:
         k = outcome.index
-        records[k] = _record(outcome, weights[k], progress.parents[k], task.losses)
+        records[k] = outcome_record(outcome, weights[k], progress.parents[k], task.losses)
+        if records[k]["status"] == "ok":
+            parts.add(jobs[k], attempt, outcome, records[k])
         observer.member_finished(round, k, records[k])
 
-    outcomes = place.run(jobs, finished)
-    return outcomes, [records[k] for k in range(task.members)]
+    todo = [job for job in jobs if job.index not in outcomes]
+    outcomes |= {outcome.index: outcome for outcome in place.run(todo, finished)}
+    return [outcomes[k] for k in range(task.members)], [records[k] for k in range(task.members)]
 
 
 def _job_seed(seed: int, round: int, attempt: int, member: int) -> int:
@@ -248,51 +310,14 @@ def _job_seed(seed: int, round: int, attempt: int, member: int) -> int:
     return derive_seed(*keys)
 
 
-def _record(outcome: Outcome, weights: Mapping[str, float], parent: int | None, names: Sequence[str]) -> Record:
-    """A member's journal entry. Numbers that are not finite become null, since JSON has none."""
-    losses: dict[str, float | None] = dict.fromkeys(names)
-    reward: float | None = None
-    status = "ok"
-    if outcome.error is not None:
-        text = " ".join(str(outcome.error).split())
-        status = f"failed: {type(outcome.error).__name__}: {text}"[:500]
-    else:
-        reported = outcome.losses or {}
-        check_names(reported, names, "losses reported by the member and losses searched")
-        losses = {name: _finite(reported[name]) for name in names}
-        reward = _finite(outcome.reward)
-        bad = [f"{name} = {reported[name]}" for name in names if losses[name] is None]
-        if reward is None:
-            bad.append(f"reward = {outcome.reward}")
-        if bad:
-            status = f"failed: not finite: {', '.join(bad)}"
-            reward = None
-    return {
-        "weights": dict(weights),
-        "losses": losses,
-        "reward": reward,
-        "status": status,
-        "parent": parent,
-        "seconds": outcome.seconds,
-    }
-
-
-def _finite(value: Any) -> float | None:
-    """A finite float, from anything that is a number (a 0-d tensor, say), or None."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _trial(member: Record, index: int) -> Trial:
-    return Trial(index=index, weights=member["weights"], losses=member["losses"], reward=member["reward"])
+def _trial(member: Record, index: int, weights: Mapping[str, float]) -> Trial:
+    return Trial(index=index, weights=weights, losses=member["losses"], reward=member["reward"])
 
 
 def _half_way(wanted: Mapping[str, float], defaults: Mapping[str, float], journal: list[Record]) -> dict[str, float]:
     """The geometric mean of the wanted weights and the last ones that went well (at first, the defaults)."""
-    last = journal[-1]["members"][journal[-1]["best"]]["weights"] if journal else defaults
+    best = journal[-1]["members"][journal[-1]["best"]] if journal else {"weights": defaults}
+    last = best.get("given", best["weights"])
     return {name: math.sqrt(weight * last[name]) for name, weight in wanted.items()}
 
 
@@ -303,6 +328,15 @@ def _all_failed(round: int, members: list[Record], folder: RunFolder | None) -> 
         f"all {len(members)} members of round {round} failed, also when it was repeated with smaller steps: "
         f"{'; '.join(causes)}{kept}"
     )
+
+
+def _goes_on(progress: Progress | None, parts: int, task: Task) -> str:
+    """Where a resumed search goes on, in words."""
+    done = len(progress.journal) if progress is not None else 0
+    kept = f", {parts} of its members are done already" if parts else ""
+    if done == task.rounds:
+        return f"all {done} rounds are done already"
+    return f"going on with round {done + 1} of {task.rounds}{kept}"
 
 
 def _identity(task: Task, strategy: Strategy) -> dict[str, Any]:

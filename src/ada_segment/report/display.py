@@ -61,6 +61,9 @@ class _Progress:
         if chosen is not None and chosen.reward is not None and (self.best is None or chosen.reward > self.best[0]):
             self.best = (chosen.reward, done.round)
 
+    def said(self, text: str) -> None:
+        self.console.print(Text(text), soft_wrap=True)
+
     def seconds_left(self) -> float | None:
         """Rounds to come times the mean of those seen; None before the first is over."""
         if not self.past:

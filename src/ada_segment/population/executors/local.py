@@ -1,10 +1,15 @@
 """One member in this process, which takes the state of each member of the population in turn."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from ada_segment.errors import ConfigError
 from ada_segment.population.executors.base import Job, Outcome
+from ada_segment.population.executors.settings import ExecutorSettings
+from ada_segment.population.executors.training_one import train_one
 from ada_segment.population.member import Member
 from ada_segment.storage import copy_state
 
@@ -12,8 +17,28 @@ from ada_segment.storage import copy_state
 class LocalExecutor:
     """Holds one model on the device however large the population is; the other states wait in the CPU's memory."""
 
-    def __init__(self, make_member: Callable[[int], Member], *, seed: int) -> None:
-        self._member = make_member(seed)
+    def __init__(
+        self,
+        make_member: Callable[[int], Member],
+        *,
+        seed: int,
+        members: int,
+        settings: ExecutorSettings,
+        say: Callable[[str], None],
+    ) -> None:
+        if settings.workers not in (None, 1):
+            raise ConfigError(
+                f"workers = {settings.workers} does not go with executor local, which trains one member at a time; "
+                "choose processes or ray"
+            )
+        if settings.time_limit is not None:
+            raise ConfigError(
+                "time_limit does not go with executor local, which cannot stop what hangs in its own process; choose "
+                "processes, with workers = 1 if one is enough"
+            )
+        self._threads = settings.threads
+        with self._own_threads():
+            self._member = make_member(seed)
 
     def initial_state(self) -> dict[str, Any]:
         state: dict[str, Any] = copy_state(self._member.state_dict())
@@ -22,23 +47,21 @@ class LocalExecutor:
     def run(self, jobs: Sequence[Job], finished: Callable[[Outcome], None]) -> list[Outcome]:
         outcomes = []
         for job in jobs:
-            outcomes.append(self._one(job))
+            with self._own_threads():
+                outcomes.append(train_one(self._member, job))
             finished(outcomes[-1])
         return outcomes
 
     def close(self) -> None:
         pass
 
-    def _one(self, job: Job) -> Outcome:
-        started = time.perf_counter()
+    @contextmanager
+    def _own_threads(self) -> Iterator[None]:
+        """The number of threads that is asked for; outside, the process keeps its own."""
+        before = torch.get_num_threads()
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
         try:
-            # A copy: a member may keep the tensors that it is given and train on them.
-            self._member.load_state_dict(copy_state(job.state))
-            losses = dict(self._member.train(dict(job.weights), round=job.round, seed=job.seed))
-            reward = self._member.evaluate()
-            state = copy_state(self._member.state_dict())
-        except Exception as error:
-            return Outcome(index=job.index, error=error, seconds=time.perf_counter() - started)
-        return Outcome(
-            index=job.index, losses=losses, reward=reward, state=state, seconds=time.perf_counter() - started
-        )
+            yield
+        finally:
+            torch.set_num_threads(before)

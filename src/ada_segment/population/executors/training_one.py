@@ -1,0 +1,41 @@
+"""One job done with one member: the same steps in this process, in a worker process and on another machine."""
+
+import time
+import traceback
+from typing import Any
+
+from ada_segment.population.executors.base import Job, Outcome
+from ada_segment.population.member import Member, effective_weights
+from ada_segment.storage import copy_state
+
+
+def train_one(member: Member, job: Job) -> Outcome:
+    """Bring `member` to the job's state, train and evaluate it. Whatever it raises as an Exception is a failure."""
+    started = time.perf_counter()
+    try:
+        # A copy: a member may keep the tensors that it is given and train on them.
+        member.load_state_dict(copy_state(job.state))
+        losses = member.train(dict(job.weights), round=job.round, seed=job.seed)
+        losses = {name: _number(value) for name, value in losses.items()}
+        weights = effective_weights(member)
+        reward = _number(member.evaluate())
+        state = copy_state(member.state_dict())
+    except Exception as error:
+        # What the frames hold (activations, on a GPU that was too small) must not stay while others train.
+        traceback.clear_frames(error.__traceback__)
+        return Outcome(index=job.index, failure=describe(error), error=error, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Outcome(index=job.index, losses=losses, reward=reward, weights=weights, state=state, seconds=seconds)
+
+
+def describe(error: BaseException) -> str:
+    """Kind and text of an error in one line, as the journal has it."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _number(value: Any) -> Any:
+    """A float of anything that is a number (a 0-d tensor, say), so that executors agree; of other things their text."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
