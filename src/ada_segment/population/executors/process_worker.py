@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ada_segment.population.executors.base import Job, Outcome
-from ada_segment.population.executors.training_one import describe, train_one
+from ada_segment.population.executors.training_one import describe, gpu_is_lost, train_one
 from ada_segment.population.member import Member
 from ada_segment.storage import copy_state, load_state, save_state
 
@@ -77,19 +77,7 @@ def _serve(member: Member, job: Job | None, source: Path | None, target: Path | 
     except Exception as error:
         index = 0 if job is None else job.index
         outcome, trace = Outcome(index=index, failure=describe(error)), traceback.format_exc()
-    return replace(outcome, state=None, error=None), trace, outcome.failure is not None and _gpu_is_lost()
-
-
-def _gpu_is_lost() -> bool:
-    """Whether an error has left this process unable to use its GPU, as a failed assertion in a kernel does."""
-    if not torch.cuda.is_available() or not torch.cuda.is_initialized():
-        return False
-    try:
-        torch.cuda.empty_cache()
-        torch.zeros(1, device="cuda").item()
-    except Exception:
-        return True
-    return False
+    return replace(outcome, state=None, error=None), trace, outcome.failure is not None and gpu_is_lost()
 
 
 def _end_with_parent(folder: Path) -> None:

@@ -4,6 +4,8 @@ import time
 import traceback
 from typing import Any
 
+import torch
+
 from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.member import Member, effective_weights
 from ada_segment.storage import copy_state
@@ -31,6 +33,18 @@ def train_one(member: Member, job: Job) -> Outcome:
 def describe(error: BaseException) -> str:
     """Kind and text of an error in one line, as the journal has it."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def gpu_is_lost() -> bool:
+    """Whether an error has left this process unable to use its GPU, as a failed assertion in a kernel does."""
+    if not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return False
+    try:
+        torch.cuda.empty_cache()
+        torch.zeros(1, device="cuda").item()
+    except Exception:
+        return True
+    return False
 
 
 def _number(value: Any) -> Any:
