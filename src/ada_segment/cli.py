@@ -78,7 +78,11 @@ def search(
 def train(
     out: Out,
     weights: Annotated[
-        str, typer.Option(help="default, a run folder (its controller steers) or a JSON file of weights.")
+        str,
+        typer.Option(
+            help="default, a run folder (its controller steers), a JSON file of weights, or a weighting: "
+            "uncertainty, uw-so, dwa, rlw, famo, ..."
+        ),
     ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,
     data: Data = "scenes",

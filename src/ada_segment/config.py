@@ -31,10 +31,11 @@ class SearchSettings:
     """tied: losses of one part of the model (rpn, class, box, mask, semantic) share their weight relative to the
     default (`ada-segment` frees them half way, see its setting untie_at); free: each loss has its own."""
     weights: str | None = None
-    """For the training of one model instead of a search: default, a run folder (its controller steers), or a JSON
-    file (a schedule, or fixed weights); none for a search."""
+    """For the training of one model instead of a search: default, a run folder (its controller steers), a JSON file (a
+    schedule, or fixed weights), or a weighting by name (uncertainty, uw-so, dwa, rlw, famo, ...), which multiplies the
+    default weights; none for a search."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings of the strategy itself."""
+    """Settings of the strategy itself, or of the weighting that `weights` names."""
 
 
 @dataclass(frozen=True, kw_only=True)

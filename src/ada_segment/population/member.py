@@ -42,7 +42,7 @@ def effective_weights(member: Member) -> dict[str, float] | None:
     """The interval's mean weight of each loss, where they were not the ones that the member was given.
 
     A member may have an attribute `effective_weights`, a mapping of names to weights or None; a weighting that moves
-    within the interval (`training.PanopticMember`) makes them differ. The journal shows them in place of the given ones.
+    within the interval (`training.PanopticMember`) makes them differ. The journal shows them, and those given beside.
     """
     weights = getattr(member, "effective_weights", None)
     return None if weights is None else {name: float(weight) for name, weight in weights.items()}

@@ -4,11 +4,16 @@ from lightning_fabric import Fabric
 
 from ada_segment.config import Settings
 from ada_segment.data.splits import Splits
+from ada_segment.panoptic.registry import loss_table
 from ada_segment.training.member import PanopticMember
+from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
 
 
 def build_member(settings: Settings, splits: Splits, *, seed: int, fabric: Fabric | None = None) -> PanopticMember:
     """A member on the train and reward splits, as long as the settings' rounds. Raises like `PanopticMember`."""
+    name = settings.search.weights
+    losses = loss_table(settings.model).defaults
+    weighting = make_weighting(name, losses, settings.search.settings, seed=seed) if name in WEIGHTINGS else None
     return PanopticMember(
         model=settings.model,
         training=settings.training,
@@ -17,5 +22,6 @@ def build_member(settings: Settings, splits: Splits, *, seed: int, fabric: Fabri
         reward=splits.reward,
         rounds=settings.search.rounds,
         seed=seed,
+        weighting=weighting,
         fabric=fabric,
     )

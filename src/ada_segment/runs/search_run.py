@@ -32,6 +32,7 @@ from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
 from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.training.metrics import measure
+from ada_segment.weighting.registry import WEIGHTINGS
 
 PICTURES_SHOWN = 6
 
@@ -112,11 +113,14 @@ def _strategy(search_settings: SearchSettings) -> Strategy:
     weights = search_settings.weights
     if weights is None:
         return make_strategy(search_settings.strategy, search_settings.settings)
-    if weights == Default.name:
+    if weights == Default.name or weights in WEIGHTINGS:  # the member's own weighting multiplies the defaults
         return Default()
     path = Path(weights)
     if path.is_dir() and not (path / SCHEDULE).exists() and not (path / CONTROLLER).exists():
-        raise RunError(f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, or default")
+        raise RunError(
+            f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, default, or one "
+            f"of {', '.join(WEIGHTINGS)}"
+        )
     if path.is_dir() and not (path / CONTROLLER).exists():
         raise RunError(f"{path} has learned no controller; name its {path / SCHEDULE} to replay its weights")
     stored = path.is_dir() or path.suffix == Path(CONTROLLER).suffix

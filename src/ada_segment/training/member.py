@@ -19,7 +19,8 @@ from ada_segment.training.evaluation import check_reward, predict_all, reward_of
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
-from ada_segment.weighting.fixed import FixedWeighting
+from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
+from ada_segment.weighting.registry import equal
 
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
@@ -34,8 +35,12 @@ class PanopticMember:
         train: pictures to learn from.
         reward: pictures that `evaluate` scores; disjoint from `train` and from any test pictures.
         rounds: rounds until the learning rate schedule ends.
+        weighting: moves the weights within a round: it multiplies those given to `train`. None leaves them as given.
         seed: seeds the initial parameters.
         fabric: device and precision; made from `training` when not given.
+
+    Attributes:
+        effective_weights: with a weighting, mean weights of the last round, d total / d loss; None without.
 
     Raises:
         ConfigError: a setting is unknown or out of bounds.
@@ -51,6 +56,7 @@ class PanopticMember:
         reward: PanopticDataset,
         rounds: int,
         seed: int,
+        weighting: Weighting | None = None,
         fabric: Fabric | None = None,
     ) -> None:
         self.settings = training
@@ -76,6 +82,11 @@ class PanopticMember:
         network = build_model(model, train.categories)
         self.loss_names = network.loss_names
         self.model, self.optimizer = self.fabric.setup(network, build_optimizer(network, training))
+        self.effective_weights: dict[str, float] | None = None
+        self._moves = weighting is not None
+        self.weighting = weighting or equal(self.loss_names)
+        if self.fabric.world_size > 1:
+            self.weighting.average = self._mean_over_ranks
         self.ema: AveragedModel | None = None
         if training.ema_decay is not None:
             average = get_ema_multi_avg_fn(training.ema_decay)
@@ -89,22 +100,35 @@ class PanopticMember:
 
     def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
         """One round: `epochs_per_round` epochs over the training pictures. Returns the mean raw losses."""
-        weighting = FixedWeighting(weights)
+        check_names(weights, self.loss_names, "weights and losses")
+        factors = check_weights(weights)
         torch.manual_seed(seed)  # the heads draw their samples from the global generator
         self.model.train()
-        summed = torch.zeros(len(self.loss_names), device=self.fabric.device)
-        steps = 0
+        epochs: list[dict[str, float]] = []
+        used: list[dict[str, float]] = []
         for epoch in range(self.settings.epochs_per_round):
+            summed = torch.zeros(len(self.loss_names), device=self.fabric.device)
+            steps = 0
             for images, targets in self._batches(seed + epoch):
                 losses: dict[str, Tensor] = self.model(images, targets)
                 self.optimizer.zero_grad()
-                self.fabric.backward(weighting.total(losses))
+                self.fabric.backward(self.weighting.total(losses, factors))
                 self._step()
+                self.weighting.learn()
+                used.append(self.weighting.last)
                 summed += torch.stack([losses[name].detach() for name in self.loss_names])
                 steps += 1
-        means = self.fabric.all_reduce(summed / steps, reduce_op="mean")
+            means = self._mean_over_ranks(summed / steps)
+            epochs.append(dict(zip(self.loss_names, means.tolist(), strict=True)))
+            self.weighting.end_epoch(epochs[-1])
+        if self._moves:
+            self.effective_weights = mean_values(used)
+        return mean_values(epochs)
+
+    def _mean_over_ranks(self, values: Tensor) -> Tensor:
+        means = self.fabric.all_reduce(values, reduce_op="mean")
         assert isinstance(means, Tensor)
-        return dict(zip(self.loss_names, means.tolist(), strict=True))
+        return means
 
     def _batches(self, seed: int) -> Any:
         for images, targets in training_batches(
@@ -155,13 +179,14 @@ class PanopticMember:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Model, optimiser, steps done, moving average, loss scale."""
+        """Model, optimiser, steps done, moving average, loss scale, what the weighting has learned."""
         return {
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "ema": None if self.ema is None else self.ema.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
+            "weighting": self.weighting.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -172,6 +197,7 @@ class PanopticMember:
         if self.ema is not None and state["ema"] is not None:
             self.ema.load_state_dict(state["ema"])
         self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.weighting.load_state_dict(state.get("weighting", {}))  # runs of before weightings had a state have none
 
 
 def network_state(state: dict[str, Any]) -> dict[str, Any]:

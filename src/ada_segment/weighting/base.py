@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,48 +39,134 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: float(weight) for name, weight in weights.items()}
 
 
-def check_losses(losses: Mapping[str, Tensor]) -> None:
-    """Refuse losses of which one is NaN or infinite. Costs one device synchronisation.
+def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) -> dict[str, float]:
+    """The losses as numbers. Costs one device synchronisation.
+
+    Args:
+        losses: 0-d, by name.
+        average: takes the [n] tensor of the losses, in the order of their names, to its mean over processes.
 
     Raises:
-        LossError: names the losses at fault and their values.
+        LossError: a loss is not 0-d, or is NaN or infinite; names those at fault and their values.
     """
-    finite = torch.isfinite(torch.stack([loss.detach().float() for loss in losses.values()]))
-    if not bool(finite.all()):
-        bad = [
-            f"{name} = {losses[name].item()}" for name, good in zip(losses, finite.tolist(), strict=True) if not good
-        ]
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor) or loss.ndim:
+            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise LossError(f"loss {name} is {shape}, not a 0-d tensor; take its mean or its sum")
+    names = sorted(losses)  # the same order in every process
+    stacked = torch.stack([_full(losses[name].detach()) for name in names])
+    values = dict(zip(names, (stacked if average is None else average(stacked)).tolist(), strict=True))
+    if bad := [f"{name} = {values[name]}" for name in losses if not math.isfinite(values[name])]:
         raise LossError(
             f"losses are not finite: {', '.join(bad)}; lower the learning rate, clip gradients, or check the data"
         )
+    return {name: values[name] for name in losses}
+
+
+def _full(loss: Tensor) -> Tensor:
+    """In at least single precision: a weight times a loss, or their sum, may be more than half precision can hold."""
+    return loss.float() if loss.dtype in (torch.float16, torch.bfloat16) else loss
+
+
+Average = Callable[[Tensor], Tensor]
+"""Takes a tensor to its mean over the processes that train one model together."""
 
 
 class Weighting(ABC):
     """A way to choose the weight of each named loss.
 
-    Subclasses give `weights`; the total is the same for all: sum_i weights[i] * loss_i, so that the weight reported
-    is the effective one, d total / d loss_i.
+    Subclasses give `choose`; the total is the same for all: sum_i weights[i] * loss_i (and a number without gradient,
+    if the method has one), so that the weight reported is the effective one, d total / d loss_i.
+
+    A training loop calls `total` for each batch, `learn` after each step of the optimiser (after several batches where
+    gradients are accumulated), and `end_epoch` after each epoch. Only these two change what the weighting has learned.
+
+    Attributes:
+        names: of the losses.
+        last: the weights of the last total; empty before the first.
+        average: set by the training loop where several processes train one model; weights are then chosen from the
+            mean losses, and are the same in all processes.
     """
 
-    @abstractmethod
-    def weights(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
-        """The weight of each loss in `losses` (raw, 0-d), by name."""
+    def __init__(self, losses: Iterable[str]) -> None:
+        self.names = tuple(losses)
+        self.last: dict[str, float] = {}
+        self.average: Average | None = None
+        self._seen: list[dict[str, float]] = []
 
-    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
+    @abstractmethod
+    def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> Mapping[str, float]:
+        """The weight of each loss, by name. Must not change what was learned.
+
+        Args:
+            values: the losses as finite numbers, means over all processes.
+            losses: this process's losses with their graph, for methods that look at gradients.
+        """
+
+    def weights(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> dict[str, float]:
+        """The weights that `total` would give now. Arguments and errors as there."""
+        return self._weigh(losses, factors)[0]
+
+    def total(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> Tensor:
         """The weighted sum of `losses`, a 0-d tensor that carries gradients. A loss of weight 0 adds nothing.
 
+        Args:
+            losses: raw, 0-d, by name.
+            factors: by name, what each loss is multiplied by before the method sees it: the default weights of a model,
+                say, from which the method then starts. A factor of 0 switches a loss off, whatever the method makes of
+                it. The weight reported is factor times the method's weight.
+
         Raises:
-            LossError: names do not fit the weights, or a loss is not finite.
+            LossError: names do not fit, a loss is not finite, or so far out of range that its weight is not finite.
         """
-        weights = self.weights(losses)
-        check_names(losses, weights, "losses and weights")
-        check_losses(losses)
+        self.last, values = self._weigh(losses, factors)
+        self._seen.append(values)
         # Losses of weight 0 stay in the sum: every parameter keeps a gradient, which distributed training waits for.
-        return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        stacked = torch.stack([_full(loss) for loss in losses.values()])
+        total = (stacked * stacked.new_tensor([self.last[name] for name in losses])).sum()
+        return total + constant if (constant := self.constant()) else total
+
+    def learn(self) -> None:
+        """Learn from the totals since the last call; to be called once a step of the optimiser."""
+        if self._seen:
+            seen, self._seen = self._seen, []
+            self.step(mean_values(seen))
+
+    def constant(self) -> float:
+        """What the total has beside the weighted sum."""
+        return 0.0
+
+    def step(self, values: Mapping[str, float]) -> None:  # noqa: B027 - most methods do not learn from steps
+        """Learn from the mean losses of one step."""
+
+    def end_epoch(self, means: Mapping[str, float]) -> None:  # noqa: B027 - most methods do not look at epochs
+        """Learn from the mean raw losses of an epoch that has ended; one that is NaN or infinite says nothing."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the weighting has learned or counted; empty for those without state."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - most methods have no state
-        """Return to a state that `state_dict` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state that `state_dict` gave. What was seen since and not yet learned from is forgotten."""
+        self.last, self._seen = {}, []
+
+    def _weigh(
+        self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """The weights of `losses`, and the values that the method saw."""
+        check_names(losses, self.names, "losses and weights")
+        values = loss_values(losses, self.average)
+        if factors is not None:
+            check_names(factors, self.names, "factors and losses")
+            values = {name: factors[name] * value for name, value in values.items()}
+            losses = {name: factors[name] * loss for name, loss in losses.items()}
+        chosen = self.choose(values, losses)
+        weights = {name: float(chosen[name] if factors is None else factors[name] * chosen[name]) for name in losses}
+        if bad := [f"{name} = {values[name]:.3g}" for name, weight in weights.items() if not math.isfinite(weight)]:
+            raise LossError(f"{type(self).__name__} has no finite weight for {', '.join(bad)}; scale these losses")
+        return weights, values
+
+
+def mean_values(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each number, by name, of mappings with the same names; at least one."""
+    return {name: sum(each[name] for each in values) / len(values) for name in values[0]}

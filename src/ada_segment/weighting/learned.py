@@ -1,0 +1,53 @@
+"""Numbers that a weighting learns by gradient descent of its own, apart from the model's optimiser."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+
+from ada_segment.weighting.base import check_names
+
+
+class Learned:
+    """One number a loss, moved by Adam (Kingma & Ba 2015) along gradients given as formulas.
+
+    Apart from the model's optimiser, so that no group of parameters has to be added to it, and neither its learning
+    rate schedule nor clipping nor a loss scale touches them.
+
+    Args:
+        names: of the losses.
+        start: of all numbers.
+        lr: learning rate of Adam.
+        decay: factor of the number itself that is added to its gradient.
+    """
+
+    def __init__(self, names: Iterable[str], *, start: float, lr: float, decay: float = 0.0) -> None:
+        self.names = tuple(names)
+        self._numbers = torch.full((len(self.names),), start, dtype=torch.float64)
+        self._adam = torch.optim.Adam([self._numbers], lr=lr, weight_decay=decay)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers, by name."""
+        return dict(zip(self.names, self._numbers.tolist(), strict=True))
+
+    def descend(self, gradient: Mapping[str, float]) -> None:
+        """One step against `gradient`; 0 for a name that it does not hold."""
+        self._numbers.grad = self._numbers.new_tensor([gradient.get(name, 0.0) for name in self.names])
+        self._adam.step()
+        self._numbers.grad = None
+
+    def set(self, values: Mapping[str, float]) -> None:
+        """Put the numbers elsewhere, and leave what Adam remembers."""
+        self._numbers.copy_(self._numbers.new_tensor([values[name] for name in self.names]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The numbers and what Adam remembers."""
+        return {"values": self.values, "adam": self._adam.state_dict()["state"]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state that `state_dict` gave. Raises LossError when it is that of other losses."""
+        check_names(state["values"], self.names, "names of the losses")
+        self.set(state["values"])
+        adam = self._adam.state_dict()
+        self._adam.load_state_dict({**adam, "state": {int(key): dict(value) for key, value in state["adam"].items()}})

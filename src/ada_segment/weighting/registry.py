@@ -1,0 +1,64 @@
+"""All weightings that need no more than the names of the losses, by name, and how one is made."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ada_segment.errors import ConfigError
+from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.dwa import DynamicWeightAveraging
+from ada_segment.weighting.famo import FAMO
+from ada_segment.weighting.fixed import FixedWeighting
+from ada_segment.weighting.rlw import RandomLossWeighting
+from ada_segment.weighting.soft_optimal import SoftOptimalWeighting
+from ada_segment.weighting.uncertainty import UncertaintyWeighting
+
+
+def equal(losses: Iterable[str]) -> FixedWeighting:
+    """Weight 1 for each loss, so that only the default weights count."""
+    return FixedWeighting(dict.fromkeys(losses, 1.0))
+
+
+FIXED = "fixed"
+WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
+    FIXED: equal,
+    "uncertainty": UncertaintyWeighting,
+    "uw-so": SoftOptimalWeighting,
+    "dwa": DynamicWeightAveraging,
+    "rlw": RandomLossWeighting,
+    "famo": FAMO,
+}
+
+
+def make_weighting(
+    name: str, losses: Iterable[str], settings: Mapping[str, Any] | None = None, *, seed: int = 0
+) -> Weighting:
+    """The weighting of that name over these losses.
+
+    Args:
+        name: one of `WEIGHTINGS`.
+        losses: names of the losses.
+        settings: of the weighting, by name, as its class has them.
+        seed: of those that draw, where the settings do not name one.
+
+    Raises:
+        ConfigError: the name or a setting is unknown (the nearest one is named), a value is not usable, or a package
+            that the weighting needs is missing.
+    """
+    if name not in WEIGHTINGS:
+        raise ConfigError(f"unknown weighting {name!r}{_nearest(name, WEIGHTINGS)}")
+    known = [key for key in inspect.signature(WEIGHTINGS[name]).parameters if key != "losses"]
+    for key in settings or {}:
+        if key not in known:
+            raise ConfigError(f"weighting {name} has no setting {key!r}{_nearest(key, known)}")
+    seeded = {"seed": seed} if "seed" in known else {}
+    try:
+        return WEIGHTINGS[name](losses, **{**seeded, **(settings or {})})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"settings of weighting {name} are not usable: {error}") from None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return f"; did you mean {close[0]}? Known: {', '.join(known)}" if close else "; it has none"
