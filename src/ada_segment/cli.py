@@ -35,6 +35,11 @@ Size = Annotated[int | None, typer.Option(help="Shorter side of the pictures in 
 Seed = Annotated[int | None, typer.Option(help="Seeds everything random.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as training.lr=0.01; repeatable.")]
+Executor = Annotated[
+    str | None, typer.Option(help="Where members train: local, processes (on this machine) or ray (on any).")
+]
+Workers = Annotated[int | None, typer.Option(help="Members trained at the same time; one a GPU or core if not given.")]
+RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, auto or HOST:PORT; one of our own if not given.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 Out = Annotated[Path, typer.Option(help="Run folder.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -54,6 +59,9 @@ def search(
     strategy: Annotated[
         str | None, typer.Option(help="ada-segment, published, pbt, random, select-only or default.")
     ] = None,
+    executor: Executor = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
     resume: Resume = False,
@@ -70,6 +78,9 @@ def search(
         search__members=members,
         search__rounds=rounds,
         search__strategy=strategy,
+        search__executor=executor,
+        search__workers=workers,
+        search__ray_address=ray_address,
     )
     _run(config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags), out, resume)
 

@@ -34,6 +34,24 @@ class SearchSettings:
     """For the training of one model instead of a search: default, a run folder (its controller steers), a JSON file (a
     schedule, or fixed weights), or a weighting by name (uncertainty, uw-so, dwa, rlw, famo, ...), which multiplies the
     default weights; none for a search."""
+    executor: str = "local"
+    """Where members are trained: local (in this process, in turns), processes (on this machine) or ray (anywhere)."""
+    workers: int | None = None
+    """Members trained at the same time; none for one a GPU or, without GPUs, one a core."""
+    threads: int | None = None
+    """CPU threads of each member; none for one where members train on CPUs. Sums in another order are other numbers."""
+    time_limit: float | None = None
+    """Seconds that a member's round may take before it counts as failed (not with local); none for no limit."""
+    restarts: int = 3
+    """How often a member's round is repeated whose worker was lost, before the member has failed."""
+    checkpoint_minutes: float | None = 10
+    """Members that have ended are kept on the disk within a round when the last writing was longer ago; none: never."""
+    ray_address: str | None = None
+    """Address of a Ray cluster, or auto; none starts a Ray on this machine alone."""
+    ray_cpus: float = 1
+    """Cores that Ray sets aside for each worker."""
+    ray_gpus: float | None = None
+    """GPUs that Ray sets aside for each worker; none for one where the cluster has any."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings of the strategy itself, or of the weighting that `weights` names."""
 
@@ -89,6 +107,13 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.epochs_per_round": (1, None),
     "search.members": (1, None),
     "search.rounds": (1, None),
+    "search.workers": (1, None),
+    "search.threads": (1, None),
+    "search.time_limit": (0.001, None),
+    "search.restarts": (0, None),
+    "search.checkpoint_minutes": (0, None),
+    "search.ray_cpus": (0, None),
+    "search.ray_gpus": (0, None),
 }
 
 

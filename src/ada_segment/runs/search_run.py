@@ -1,7 +1,6 @@
 """A search or a training from settings to a finished run folder."""
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.observer import Observer
 from ada_segment.population.run_folder import refuse_used
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
-from ada_segment.population.search import SearchResult, make_task, search
+from ada_segment.population.search import SearchResult, Together, make_task, search
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy
 from ada_segment.population.strategies.constant import Default
@@ -27,6 +26,8 @@ from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
 from ada_segment.report.page import write_page
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
+from ada_segment.runs.member_factory import MemberFactory, on_one_device
+from ada_segment.runs.places import LOCAL, place_of
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
 from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
@@ -69,9 +70,10 @@ def run_search(
             seed=settings.seed,
         )
     )
-    if resume and settings.training.devices > 1:
-        raise ConfigError("a run on several devices cannot be resumed yet; start it anew in another folder")
-    fabric = build_fabric(settings.training)  # with several devices, each starts this command from its beginning
+    place = place_of(settings)
+    local = place.kind == LOCAL
+    # With several devices for a member, each starts this command from its beginning; workers do that on their own.
+    fabric = build_fabric(settings.training if local else on_one_device(settings, accelerator="cpu").training)
     first = fabric.is_global_zero
     if resume and (out / FILE_NAME).is_file():
         check_same(out, settings)
@@ -80,16 +82,17 @@ def run_search(
     fabric.barrier()
     splits = open_data(settings)
 
-    @cache
-    def make_member(seed: int) -> PanopticMember:
-        return build_member(settings, splits, seed=seed, fabric=fabric)
+    # Made before the folder is, since what is wrong with the settings shows here. A local search gets the same one;
+    # where workers have members of their own, it takes no room on a GPU.
+    member = build_member(settings if local else on_one_device(settings), splits, seed=settings.seed, fabric=fabric)
 
-    # Made before the folder is, since what is wrong with the settings shows here; the search gets the same one.
-    member = make_member(settings.seed)
+    def this_member(seed: int) -> PanopticMember:
+        return member
+
     if first:
         write_settings(out, settings)
     result = search(
-        make_member,
+        this_member if local else MemberFactory(settings),
         losses=list(losses.defaults),
         rounds=settings.search.rounds,
         members=settings.search.members,
@@ -97,11 +100,16 @@ def run_search(
         defaults=losses.defaults,
         groups=groups,
         seed=settings.seed,
-        out=out if first else None,
+        out=out if first or resume else None,
         resume=resume,
+        executor=place,
+        checkpoint_minutes=settings.search.checkpoint_minutes,
         observer=observer if first else None,
+        together=Together(first=first, barrier=fabric.barrier),
     )
     if first:
+        if not local:
+            member = MemberFactory(on_one_device(settings))(settings.seed)
         member.load_state_dict(result.best_state)
         _finish(out, member, result.best_state, splits)
     fabric.barrier()

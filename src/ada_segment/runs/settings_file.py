@@ -9,6 +9,13 @@ from ada_segment.errors import RunError
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
+# What may be another when a run is resumed, since it does not touch its numbers.
+WHERE_AND_HOW = {
+    f"search.{key}"
+    for key in (
+        "executor", "workers", "time_limit", "restarts", "checkpoint_minutes", "ray_address", "ray_cpus", "ray_gpus",
+    )
+}  # fmt: skip
 
 
 def write_settings(run: Path, settings: Settings) -> None:
@@ -35,7 +42,7 @@ def check_same(run: Path, settings: Settings) -> None:
         RunError: names the first setting that differs, with both values.
     """
     stored, asked = _flat(asdict(read_settings(run))), _flat(asdict(settings))
-    for key in stored.keys() | asked.keys():
+    for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
         if stored.get(key) != asked.get(key):
             raise RunError(
                 f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
