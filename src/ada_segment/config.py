@@ -28,8 +28,9 @@ class SearchSettings:
     rounds: int = 12
     """T, intervals between changes of the weights; the training lasts rounds x epochs_per_round epochs."""
     groups: str = "tied"
-    """tied: losses of one part of the model (rpn, class, box, mask, semantic) share their weight relative to the
-    default (`ada-segment` frees them half way, see its setting untie_at); free: each loss has its own."""
+    """tied: losses of one part of the model (rpn, class, box, mask, semantic; of one kind, whatever the layer, for hf:
+    models) share their weight relative to the default (`ada-segment` frees them half way, see its setting untie_at);
+    free: each loss has its own."""
     weights: str | None = None
     """For the training of one model instead of a search: default, a run folder (its controller steers), a JSON file (a
     schedule, or fixed weights), or a weighting by name (uncertainty, uw-so, dwa, rlw, famo, ...), which multiplies the

@@ -191,7 +191,7 @@ def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
         )
     name = settings.backbone.removeprefix("timm:")
     try:
-        body = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
+        body: Any = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ConfigError(f"timm cannot make features of {name!r}: {error}") from None
     strides, channels = body.feature_info.reduction(), body.feature_info.channels()

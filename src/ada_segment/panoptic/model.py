@@ -1,7 +1,7 @@
 """The protocol of panoptic models."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -17,6 +17,8 @@ class PanopticModel(Protocol):
 
     loss_names: tuple[str, ...]
     """Names of the losses, in a fixed order."""
+    about: dict[str, Any]
+    """What has to be known besides its settings and classes to build it again, as plain JSON; stored with a run."""
 
     def forward(self, images: Sequence[Tensor], targets: Sequence[Target]) -> dict[str, Tensor]:
         """Raw losses, 0-d, by name. `images`: uint8 [3, H, W], RGB, sizes may differ; `targets`: one each."""

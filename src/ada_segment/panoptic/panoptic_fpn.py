@@ -83,6 +83,7 @@ class PanopticFPN(nn.Module):
         )
         self._roi_losses = CASCADE_LOSSES if cascade else ROI_LOSSES
         self.loss_names = loss_names(cascade=cascade)
+        self.about: dict[str, Any] = {}
         self._thing_ids = [0, *(category.id for category in categories.things)]
         stuff_ids = torch.tensor([-1, *(category.id for category in categories.stuff)], dtype=torch.int32)
         # A dataset's predictions are held in memory while thresholds are tuned.

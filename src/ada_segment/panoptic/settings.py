@@ -1,6 +1,7 @@
 """Settings of a panoptic model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -8,7 +9,14 @@ class ModelSettings:
     """What a model is made of. The defaults are Panoptic FPN's for COCO (Kirillov et al. 2019)."""
 
     name: str = "panoptic-fpn"
-    """panoptic-fpn (six losses) or cascade-panoptic-fpn (ten)."""
+    """panoptic-fpn (six losses), cascade-panoptic-fpn (ten), or a model of the transformers library: hf:mask2former,
+    hf:maskformer, hf:oneformer, hf:eomt, hf:detr-panoptic from random weights, hf:PATH for a folder that
+    save_pretrained wrote or a configuration's JSON file."""
+    hf_size: str = "full"
+    """Size of a model hf:NAME: tiny, small or full (the library's defaults). What follows from backbone to roi_samples
+    is of no use to hf: models."""
+    hf: dict[str, Any] = field(default_factory=dict)
+    """Settings of the library's configuration of an hf: model over those of its size or file: model.hf.num_queries."""
     backbone: str = "resnet50"
     """thin-resnet, a torchvision ResNet or MobileNetV3, or timm:NAME."""
     pretrained: str = "none"

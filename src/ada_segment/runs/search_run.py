@@ -148,7 +148,8 @@ def _finish(out: Path, member: PanopticMember, state: dict[str, Any], splits: Sp
     categories = splits.categories
     predictions, truths = member.predict(splits.reward)
     thresholds, _ = tune(predictions, truths, categories)
-    store_model(out, state, categories, thresholds)
+    about: Any = member.network.about
+    store_model(out, state, categories, thresholds, model=about)
     predictions, truths = member.predict(splits.test)
     write_json(out / "metrics.json", measure(predictions, truths, categories, split="test", tuned=thresholds))
     _draw(out / "overlays.png", splits, predictions, truths, thresholds)

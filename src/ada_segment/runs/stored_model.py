@@ -1,5 +1,6 @@
 """The best model of a run, with all that is needed to use it: settings, classes, merge thresholds."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from ada_segment.data.transforms import Resize
 from ada_segment.errors import RunError
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.merge import Thresholds
-from ada_segment.panoptic.panoptic_fpn import PanopticFPN
 from ada_segment.panoptic.registry import build_model
 from ada_segment.population.run_folder import BEST
 from ada_segment.runs.settings_file import read_settings
@@ -24,14 +24,14 @@ class StoredModel:
     """A model ready for inference.
 
     Attributes:
-        network: the model in evaluation mode, on `device`.
+        network: the `PanopticModel` in evaluation mode, on `device`.
         categories: classes it was trained on.
         thresholds: merge thresholds tuned on its reward split.
         resize: brings a picture to the size it was trained at.
         settings: of its run.
     """
 
-    network: PanopticFPN
+    network: Any
     categories: Categories
     thresholds: Thresholds
     resize: Resize
@@ -39,10 +39,17 @@ class StoredModel:
     device: torch.device
 
 
-def store_model(run: Path, state: dict[str, Any], categories: Categories, thresholds: Thresholds) -> None:
-    """Write the best state again, with the classes and the tuned thresholds beside it."""
+def store_model(
+    run: Path,
+    state: dict[str, Any],
+    categories: Categories,
+    thresholds: Thresholds,
+    *,
+    model: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the best state again, with the classes, the tuned thresholds and the model's `about` beside it."""
     about = read_about(run / BEST)
-    about |= {"categories": categories.to_json(), "thresholds": asdict(thresholds)}
+    about |= {"categories": categories.to_json(), "thresholds": asdict(thresholds), "model": dict(model or {})}
     save_state(run / BEST, state, about=about)
 
 
@@ -58,7 +65,7 @@ def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
         raise RunError(f"{run} has not ended yet; let it end, or go on with it by --resume")
     categories = Categories(Category(c["id"], c["name"], bool(c["isthing"])) for c in about["categories"])
     # The weights come from the run: nothing is downloaded for them to overwrite.
-    network = build_model(replace(settings.model, pretrained="none"), categories)
+    network = build_model(replace(settings.model, pretrained="none"), categories, about=about.get("model") or None)
     network.load_state_dict(network_state(load_state(run / BEST)))
     device = torch.device("cuda" if accelerator in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
     network.to(device).eval()

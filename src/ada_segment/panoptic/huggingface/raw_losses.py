@@ -1,0 +1,99 @@
+"""The library's models with their losses by name and without weights.
+
+Their `get_loss_dict` multiplies each loss by the weight of every name that its own contains, in place, and their
+output holds the sum alone. So a class of ours goes ahead of the library's and keeps what the criterion gave.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ada_segment.errors import ConfigError
+from ada_segment.panoptic.huggingface.families import family_of
+
+
+class KeepsLosses:
+    """What goes ahead of a class of the library: both ways by which it computes losses, without weights.
+
+    In float32 whatever the precision around it: the matcher hands its costs to SciPy, which knows no bfloat16.
+    """
+
+    def get_loss_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
+        """In place of the mask classifiers' own: the criterion's losses as they are."""
+        network: Any = self
+        with torch.autocast(network.device.type, enabled=False):
+            losses: dict[str, Tensor] = network.criterion(*_float(args), **_float(kwargs))
+        network.kept.append(losses)
+        return losses
+
+    @property
+    def loss_function(self) -> Any:
+        """In place of DETR's own, whose losses are raw already."""
+        network: Any = self
+        # The library keeps a method of this name, not a loss, where a user has set one.
+        original = super().loss_function  # type: ignore[misc]  # of the library's class behind this one
+
+        def keep(*args: Any, **kwargs: Any) -> Any:
+            with torch.autocast(network.device.type, enabled=False):
+                found = original(*_float(args), **_float(kwargs))
+            network.kept.append(found[1])
+            return found
+
+        return keep
+
+
+@cache
+def keeping(kind: type) -> type:
+    """The class `kind` of the library with its losses kept, under its own name, which is written to files."""
+    return type(kind.__name__, (KeepsLosses, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def keep_losses(network: Any) -> None:
+    """Make a network of the library keep its raw losses. The parameters, and inference, stay as they are.
+
+    Its output's own `loss` is their plain sum from now on, without the weights of its configuration.
+
+    Raises:
+        ConfigError: it is none of the panoptic models that are known here.
+    """
+    family_of(network.config.model_type, type(network).__name__)
+    if not isinstance(network, KeepsLosses):
+        kind: type = type(network)
+        network.__class__ = keeping(kind)
+    network.kept = []
+
+
+def raw_losses(network: Any, **inputs: Any) -> tuple[dict[str, Tensor], Any]:
+    """One pass of a network under `keep_losses`: its raw losses by name, 0-d float32, and its output.
+
+    Args:
+        network: one of transformers' panoptic models.
+        inputs: what its `forward` takes, labels included.
+
+    Raises:
+        ConfigError: the inputs hold no labels.
+    """
+    network.kept = []
+    output = network(**inputs)
+    kept: list[Mapping[str, Tensor]] = network.kept
+    network.kept = []
+    if not kept:
+        raise ConfigError(f"{type(network).__name__} gave no losses; give it labels, as for training")
+    family = family_of(network.config.model_type, type(network).__name__)
+    # EoMT computes the losses of each layer by a call of its own, the last layer's last.
+    found = dict(kept[-1]) | {f"{name}_{i}": loss for i, layer in enumerate(kept[:-1]) for name, loss in layer.items()}
+    return {name: found[name] for name in family.names(network.config)}, output
+
+
+def _float(value: Any) -> Any:
+    """Half-precision tensors in a nest of dicts, lists and tuples as float32; the rest as it is."""
+    if isinstance(value, Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: _float(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_float(item) for item in value)
+    return value
