@@ -134,7 +134,7 @@ class RayCrew:
         self._stored: dict[int, tuple[Any, Any]] = {}  # by the identity of a state: the state, its place in the store
 
     def start(self, place: int) -> None:
-        actor = self._actor.remote(self._threads, sys.path)
+        actor: Any = self._actor.remote(self._threads, sys.path)
         self._actors[place] = actor
         self._answers[actor.prepare.remote(self._recipe, self._seed)] = place, None
 

@@ -1,0 +1,252 @@
+"""Executors: the same numbers wherever members train; states sent once; nothing left behind."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import small
+from toy_members import NAMES, QuadraticMember
+from worker_members import Says, Toys, broken, deadly, without_times
+
+from ada_segment.errors import ConfigError, RunError, SearchError
+from ada_segment.panoptic.registry import loss_table
+from ada_segment.population.executors import ExecutorSettings, processes
+from ada_segment.population.executors.local import LocalExecutor
+from ada_segment.population.executors.private_folder import PrivateFolder
+from ada_segment.population.executors.processes import PREFIX
+from ada_segment.population.search import SearchResult, search
+from ada_segment.runs.member_factory import MemberFactory
+from ada_segment.runs.settings_file import check_same, write_settings
+from ada_segment.storage import load_state
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test has a place for temporary files of its own, and leaves nothing in it, nor a process."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield
+    assert multiprocessing.active_children() == []
+    assert list(place.iterdir()) == []
+
+
+def run(make: Any = None, **how: Any) -> SearchResult:
+    how = {"losses": NAMES, "rounds": 3, "members": 4, **how}
+    return search(make or Toys(state=1000), **how)
+
+
+def in_two(make: Any = None, **how: Any) -> SearchResult:
+    return run(make, executor="processes", workers=2, **how)
+
+
+def saves(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The states that the search itself writes for its workers."""
+    written: list[Path] = []
+    save = processes.save_state
+
+    def counted(path: Path, *rest: Any, **more: Any) -> None:
+        written.append(path)
+        save(path, *rest, **more)
+
+    monkeypatch.setattr(processes, "save_state", counted)
+    return written
+
+
+@pytest.mark.parametrize("how", [{}, {"strategy": "pbt", "members": 5}], ids=["broadcast", "own states"])
+def test_toys_agree_bit_for_bit(how: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    written = saves(monkeypatch)
+    here, there = run(**how), in_two(**how)
+    assert without_times(there.journal) == without_times(here.journal)
+    assert torch.equal(there.best_state["matrix"], here.best_state["matrix"])
+    assert there.best_state["path"].tolist() == here.best_state["path"].tolist()
+    # All states came from workers, the first one too, and are handed on in the files that these have written.
+    assert written == []
+
+
+def test_scenes_agree_bit_for_bit() -> None:
+    settings = small(search__members=4, data__scenes_train=12)
+    losses = loss_table(settings.model)
+    journals = []
+    for executor in (ExecutorSettings(threads=1), ExecutorSettings(kind="processes", workers=2)):
+        found = run(MemberFactory(settings), losses=list(losses.defaults), defaults=losses.defaults, executor=executor)
+        journals.append(without_times(found.journal))
+    assert journals[0] == journals[1]
+    assert len(journals[0]) == 3
+    assert len({member["losses"]["loss_mask"] for record in journals[0] for member in record["members"]}) == 12
+
+
+def test_an_own_state_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run(out=tmp_path / "run", rounds=2)
+    written = saves(monkeypatch)
+    # Resumed, the state comes from the checkpoint: four members need it.
+    for path in (tmp_path / "run" / "checkpoints").glob("round-00001*"):
+        path.unlink()
+    said = Says()
+    in_two(out=tmp_path / "run", rounds=2, resume=True, observer=said)
+    assert len(written) == 1
+    assert said.texts[0].startswith("the journal's lines after round 1 (2) have no whole checkpoint")
+
+
+def test_members_that_fail_are_the_same_failures() -> None:
+    seeds = [job_seed(1, 2), job_seed(2, 0)]
+    toys = Toys(planted=dict(zip(seeds, ("raise", "memory"), strict=True)))
+    here, there = run(toys, strategy="select-only"), in_two(toys, strategy="select-only")
+    assert without_times(there.journal) == without_times(here.journal)
+    assert there.journal[1]["members"][2]["status"] == "failed: ValueError: the loader found a broken picture"
+    assert there.journal[2]["members"][0]["status"] == "failed: MemoryError: no room for 3 GiB"
+
+
+def job_seed(round: int, member: int) -> int:
+    from ada_segment.population.search import _job_seed
+
+    return _job_seed(0, round, 0, member)
+
+
+def test_what_cannot_be_sent_is_refused_and_said() -> None:
+    with pytest.raises(ConfigError, match=r"lambda.*cannot be sent to a worker process.*top of a module"):
+        in_two(lambda seed: QuadraticMember())
+
+
+def test_an_error_in_making_a_member_comes_back() -> None:
+    with pytest.raises(SearchError, match="cannot make its member: FileNotFoundError: there are no pictures") as caught:
+        run(broken, executor="processes", workers=1)
+    assert "worker_members.py" in str(caught.value.__cause__)
+
+
+def test_workers_that_cannot_live_end_the_search() -> None:
+    settings = ExecutorSettings(kind="processes", workers=1, restarts=1)
+    with pytest.raises(SearchError, match=r"lost 2 times before it had made its member.*exit status 7"):
+        run(deadly, executor=settings)
+
+
+def test_workers_end_when_the_search_is_killed(tmp_path: Path) -> None:
+    """They remove the private folder, too."""
+    pids, place = tmp_path / "pids", tmp_path / "place"
+    pids.mkdir()
+    place.mkdir()
+    code = (
+        "from pathlib import Path\nfrom worker_members import Toys\nfrom ada_segment import search\n"
+        f"if __name__ == '__main__':\n    search(Toys(seconds=100, folder=Path({str(pids)!r})), losses=['mask', 'box', "
+        "'class'], rounds=1, members=2, executor='processes', workers=2)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(place)}
+    started = subprocess.Popen([sys.executable, str(script)], env=environment)
+    try:
+        wait_until(lambda: len(list(pids.iterdir())) == 2)
+        assert len(list(place.glob(f"{PREFIX}*"))) == 1
+    finally:
+        started.kill()
+        started.wait()
+    wait_until(lambda: not any(Path(f"/proc/{file.stem}").exists() for file in pids.iterdir()))
+    wait_until(lambda: not list(place.glob(f"{PREFIX}*")))
+
+
+def wait_until(holds: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.02)
+
+
+def test_private_folders_of_killed_processes_are_removed_and_no_others(tmp_path: Path) -> None:
+    mine = PrivateFolder("one-", place=tmp_path)
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from ada_segment.population.executors.private_folder import PrivateFolder\n"
+        "folder = PrivateFolder('one-', place=Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (tmp_path / "one-of-somebody").mkdir()
+    assert len(list(tmp_path.glob("one-*"))) == 3
+    other = PrivateFolder("one-", place=tmp_path)
+    assert {path.name for path in tmp_path.glob("one-*")} == {mine.path.name, other.path.name, "one-of-somebody"}
+    assert mine.path.stat().st_mode & 0o777 == 0o700
+    for folder in (mine, other, other):
+        folder.close()
+    (tmp_path / "one-of-somebody").rmdir()
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"kind": "moon"}, "unknown executor 'moon'; known: local, processes, ray"),
+        ({"workers": 0}, "workers = 0"),
+        ({"threads": 1.5}, "threads = 1.5"),
+        ({"restarts": -1}, "restarts = -1"),
+        ({"time_limit": 0}, "time_limit = 0"),
+        ({"workers": 2}, "workers = 2 does not go with executor local"),
+        ({"time_limit": 5.0}, "time_limit does not go with executor local"),
+    ],
+)
+def test_unusable_settings(how: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        run(executor=ExecutorSettings(**how))
+
+
+def test_workers_are_given_once() -> None:
+    with pytest.raises(ConfigError, match="workers = 3 contradicts"):
+        run(executor=ExecutorSettings(kind="processes", workers=2), workers=3)
+
+
+def test_local_trains_with_the_threads_that_are_asked_for_and_gives_them_back() -> None:
+    seen = []
+
+    class Counts(QuadraticMember):
+        def train(self, *args: Any, **more: Any) -> dict[str, float]:
+            seen.append(torch.get_num_threads())
+            return super().train(*args, **more)
+
+    torch.set_num_threads(2)
+    try:
+        run(lambda seed: Counts(), executor=ExecutorSettings(threads=3), rounds=1, members=2)
+        run(lambda seed: Counts(), rounds=1, members=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [3, 3, 2]
+
+
+def test_a_run_that_was_stopped_may_be_resumed_by_another_executor(tmp_path: Path) -> None:
+    """What its members had done is not done again."""
+
+    class Stops(Says):
+        def member_finished(self, round: int, index: int, record: Any) -> None:
+            if round == 1:
+                raise KeyboardInterrupt
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        in_two(Toys(state=1000, seconds=0.1), out=tmp_path / "run", observer=Stops())
+    said = Says()
+    resumed = run(out=tmp_path / "run", resume=True, observer=said)
+    assert said.texts == ["going on with round 2 of 3, 1 of its members are done already"]
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    assert torch.equal(load_state(tmp_path / "run" / "best.safetensors")["matrix"], resumed.best_state["matrix"])
+
+
+def test_settings_of_where_and_how_may_change_when_resumed(tmp_path: Path) -> None:
+    write_settings(tmp_path, small())
+    check_same(tmp_path, small(search__executor="processes", search__workers=2, search__checkpoint_minutes="none"))
+    with pytest.raises(RunError, match=r"search\.threads = None, not 2"):
+        check_same(tmp_path, small(search__threads=2))
+
+
+def test_the_local_executor_is_one() -> None:
+    place = LocalExecutor(Toys(), seed=0, members=2, settings=ExecutorSettings(), say=print)
+    assert set(place.initial_state()) == {"path", "luck", "matrix"}
+    place.close()

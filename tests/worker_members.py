@@ -1,0 +1,117 @@
+"""Trainings for tests with workers: importable by them, quick, and able to go wrong in every way that is handled."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from toy_members import QuadraticMember
+
+TARGET = {"mask": 0.5, "box": -0.5}
+
+
+@dataclass(frozen=True)
+class Toys:
+    """Makes members that may take time, and fail where the seed of their interval says so.
+
+    Args:
+        seconds: that an interval takes.
+        planted: what goes wrong, by the seed of the interval: "raise", "memory", "nan", "hang", "exit", "kill",
+            or "kill once", which needs `folder`.
+        folder: the file PID in it holds the process of each member that is made; marks of what was done once.
+        state: values of the state beside the toy's own.
+    """
+
+    seconds: float = 0.0
+    planted: Mapping[int, str] = field(default_factory=dict)
+    folder: Path | None = None
+    state: int = 0
+
+    def __call__(self, seed: int) -> "Toy":
+        if self.folder is not None:
+            (self.folder / f"{os.getpid()}.pid").touch()
+        return Toy(self)
+
+
+class Toy(QuadraticMember):
+    """A quadratic with a matrix beside it that training changes, so that states are worth sending."""
+
+    def __init__(self, how: Toys) -> None:
+        super().__init__(target=TARGET)
+        self.how = how
+        self.matrix = torch.full((how.state,), 0.1)
+
+    def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
+        losses = super().train(weights, round=round, seed=seed)
+        self.matrix = self.matrix * 1.1 + torch.rand(self.how.state, generator=torch.Generator().manual_seed(seed))
+        time.sleep(self.how.seconds)
+        self._go_wrong(self.how.planted.get(seed, ""), losses)
+        return losses
+
+    def _go_wrong(self, how: str, losses: dict[str, float]) -> None:
+        if how == "raise":
+            raise ValueError("the loader\nfound a broken picture")
+        if how == "memory":
+            raise MemoryError("no room for 3 GiB")
+        if how == "nan":
+            losses["mask"] = math.nan
+        if how == "hang":
+            time.sleep(1000)
+        if how == "exit":
+            os._exit(3)
+        if how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if how == "kill once":
+            assert self.how.folder is not None
+            mark = self.how.folder / "killed"
+            if not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def evaluate(self) -> float:
+        return super().evaluate() + 1e-3 * float(self.matrix.sum())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "matrix": self.matrix}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.matrix = state["matrix"]
+
+
+def broken(seed: int) -> Toy:
+    """Makes no member."""
+    raise FileNotFoundError("there are no pictures")
+
+
+def deadly(seed: int) -> Toy:
+    """Ends the worker before there is a member."""
+    os._exit(7)
+
+
+class Says:
+    """An observer that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def round_started(self, *_: Any) -> None: ...
+
+    def member_finished(self, *_: Any) -> None: ...
+
+    def round_finished(self, *_: Any) -> None: ...
+
+    def said(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def without_times(value: Any) -> Any:
+    """A record or journal without what differs from run to run."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if "seconds" not in key}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
