@@ -6,6 +6,10 @@ import random
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from ada_segment.report.example_files import CELL
+
 SIX = ("loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_mask", "loss_sem_seg")
 DEFAULTS = {name: 0.5 if name == "loss_sem_seg" else 1.0 for name in SIX}
 
@@ -38,6 +42,23 @@ def with_failures(records: list[dict[str, Any]], *, rounds: tuple[int, ...]) -> 
         k = 0 if records[t]["best"] != 0 else 1
         bad = records[t]["members"][k]
         bad.update(losses={}, reward=None, status="failed: LossError: loss_mask = nan; lower the learning rate")
+    return records
+
+
+def with_controller(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same with what a controller notes of its decisions."""
+    draw = random.Random(9)
+    for record in records:
+        members = record["members"]
+        names = list(members[0]["weights"])
+        record["controller"] = {
+            "mean": {name: draw.uniform(0.5, 2.0) for name in names},
+            "step": 0.3,
+            "doubt": {name: draw.uniform(0.1, 0.4) for name in names},
+            "predicted": [None if m["reward"] is None else m["reward"] + draw.gauss(0, 0.3) for m in members],
+            "noise": draw.uniform(0.5, 1.0),
+            "trust": 0.4,
+        }
     return records
 
 
@@ -80,12 +101,30 @@ def write_run(
     *,
     metrics: dict[str, Any] | None = None,
     config: str | None = None,
+    **identity: Any,
 ) -> Path:
-    """A run folder that holds these rounds."""
+    """A run folder that holds these rounds; `identity` is what was asked of the search."""
     folder.mkdir(parents=True, exist_ok=True)
+    if identity:
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        (folder / "checkpoints" / f"round-{len(records):05d}.json").write_text(json.dumps(identity))
     (folder / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     if metrics is not None:
         (folder / "metrics.json").write_text(json.dumps(metrics))
     if config is not None:
         (folder / "config.yaml").write_text(config)
     return folder
+
+
+def write_examples(run: Path, *, seed: int, pictures: int = 12) -> None:
+    """examples.json with strips for all pictures but the last, as a run leaves them at its end."""
+    draw, records = random.Random(seed), []
+    (run / "examples").mkdir(exist_ok=True)
+    for place in range(pictures):
+        drawn = f"examples/{place:06d}.webp" if place < pictures - 1 else None
+        if drawn is not None:
+            colour = tuple(draw.randrange(256) for _ in range(3))
+            Image.new("RGB", (3 * CELL, 200), colour).save(run / drawn, format="WEBP")
+        counts = {key: draw.randrange(5) for key in ("tp", "fp", "fn")}
+        records.append({"name": f"scene-{place:06d}.png", "pq": draw.random(), **counts, "drawn": drawn})
+    (run / "examples.json").write_text(json.dumps({"split": "test", "pictures": records}))

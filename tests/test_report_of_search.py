@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from page_checks import check_numbers, check_safe
 from rich.console import Console
 
 from ada_segment.cli import app
@@ -73,6 +74,7 @@ def test_every_strategy_can_be_shown(strategy: str, tmp_path: Path) -> None:
     assert len(run.history.failures) == failed
     assert failed == (strategy != "default")
     markup = render_page(run)
+    check_numbers(check_safe(markup))
     assert ("out of &lt;memory&gt;" in markup) == bool(failed)
     assert ("What the controller wanted" in markup) == (result.controller is not None)
     assert isinstance(lines.file, io.StringIO)
@@ -129,8 +131,9 @@ def test_a_search_that_ended_with_an_error_can_be_shown(tmp_path: Path) -> None:
             strategy="select-only",
             out=tmp_path / "run",
         )
-    markup = render_page(read_run(tmp_path / "run"))
-    assert "2 of 4 rounds so far" in markup
+    page = check_safe(render_page(read_run(tmp_path / "run")))
+    check_numbers(page)
+    assert "2 of 4 rounds so far" in page.text
 
 
 def test_a_journal_read_here_is_the_one_written_there(tmp_path: Path) -> None:

@@ -2,15 +2,26 @@
 
 import json
 import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import pstdev
 from typing import Any
 
 import pytest
-from made_histories import DEFAULTS, make_metrics, make_rounds, with_failures, write_run
+from chart_reader import Chart, Point
+from made_histories import (
+    DEFAULTS,
+    make_metrics,
+    make_rounds,
+    with_controller,
+    with_failures,
+    write_examples,
+    write_run,
+)
+from page_checks import check_numbers, check_safe
+from page_reader import Page
 from PIL import Image
+from recomputed import Files
 
 from ada_segment.errors import RunError
 from ada_segment.report.page import render_page, write_page
@@ -18,51 +29,19 @@ from ada_segment.report.run_files import read_run
 
 CLASSES = {"ball": True, "crate": True, "sky": False, "sand": False}
 EVIL = '<script>alert("x")</script>&$x_y$'
-VOID = {"meta", "img", "br", "hr", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Tags, attributes and the text that a reader sees; refuses tags that do not close."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.pieces: list[str] = []
-        self.feed(markup)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
-            self.pieces.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.pieces).split())
 
 
 def made_run(folder: Path, *, rounds: int = 18, **identity: Any) -> Path:
+    records = with_failures(make_rounds(rounds=rounds), rounds=(1,))
+    records[1]["failed_attempts"] = [[dict(m, reward=None, status="failed: 3 x <b>") for m in records[0]["members"]]]
     run = write_run(
         folder,
-        with_failures(make_rounds(rounds=rounds), rounds=(1,)),
+        with_controller(records),
         metrics=make_metrics(CLASSES),
         config="training:\n  reward: pq-tuned\n",
+        **{"defaults": DEFAULTS, "rounds": rounds, "seed": 3, "strategy": "ada-segment", **identity},
     )
-    (run / "checkpoints").mkdir(exist_ok=True)
-    about = {"defaults": DEFAULTS, "rounds": rounds, "seed": 3, "strategy": "ada-segment", **identity}
-    (run / "checkpoints" / "round-00017.json").write_text(json.dumps(about))
+    write_examples(run, seed=1)
     Image.new("RGB", (1800, 300), "red").save(run / "overlays.png")
     return run
 
@@ -80,53 +59,40 @@ def baseline(tmp_path: Path) -> Path:
         metrics=make_metrics(CLASSES, scale=0.9),
         config="search:\n  weights: default\n",
     )
+    write_examples(folder, seed=2)
     return folder
 
 
-def check_safe(markup: str) -> Page:
-    """No script, no address that a browser would ask for, everything closed."""
-    page = Page(markup)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "form", "base"}
-    for tag, attributes in page.tags:
-        assert not [key for key in attributes if key.startswith("on")]
-        for key, value in attributes.items():
-            if key in ("src", "href", "xlink:href", "srcset", "action", "poster"):
-                assert value is not None
-                assert value.startswith(("data:image/webp;base64,", "#")), (tag, key, value[:60])
-    assert all(target.startswith("#") for target in re.findall(r"url\([\"']?([^)\"']*)", markup))
-    assert "@import" not in markup
-    return page
-
-
 def test_every_number_comes_from_the_run_folder(run: Path, baseline: Path) -> None:
-    text = check_safe(render_page(read_run(run), baseline=read_run(baseline))).text
-    metrics, theirs = (json.loads((folder / "metrics.json").read_text()) for folder in (run, baseline))
-    for key in ("tuned", "usual"):
-        gain = 100 * (metrics[key]["all"]["pq"] - theirs[key]["all"]["pq"])
-        sign = "+" if gain >= 0 else "−"
-        assert f"{100 * metrics[key]['all']['pq']:.1f}" in text
-        assert f"{sign}{abs(gain):.2f} against default weights ({100 * theirs[key]['all']['pq']:.1f})" in text
-    records = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-    best, round = max((r["members"][r["best"]]["reward"], r["round"]) for r in records)
-    assert f"best reward {best:.2f} of round {round + 1}" in text
-    assert "5 × one training" in text
-    assert "failures 1" in text
-    last = records[-1]["members"][records[-1]["best"]]["weights"]
-    for name, weight in last.items():
-        assert f"{name} ×{weight / DEFAULTS[name]:.2f} {weight:.4g}" in text
-    for name, figures in metrics["tuned"]["per_class"].items():
-        gain = 100 * (figures["pq"] - theirs["tuned"]["per_class"][name]["pq"])
-        row = f"{name} {100 * figures['pq']:.1f} {gain:+.1f} {100 * figures['sq']:.1f}".replace("-", "−")
-        assert row in text
-    for record in records:
-        rewards = [m["reward"] for m in record["members"] if m["reward"] is not None]
-        row = f"{record['round'] + 1} {max(rewards):.2f} – {record['best']} {sum(rewards) / len(rewards):.2f}"
-        assert row in text
-    assert "strategy ada-segment, seed 3, 18 rounds" in text
-    assert "loss_mask = nan" in text
-    assert f"--weights {run / 'schedule.json'}" in text
-    assert "PQ on the reward split, tuned thresholds, %" in text  # label of the axis
-    assert "reward: pq-tuned" in text
+    page = check_safe(render_page(read_run(run), baseline=read_run(baseline)))
+    check_numbers(page)
+    told = {number.what for number in page.numbers}
+    assert told >= {
+        *("seed", "rounds", "trainings", "members", "seconds", "failures", "failure", "pq", "gain", "class"),
+        *("class-gain", "best-reward", "best-round", "reward-gain", "round", "to-default", "weight", "share"),
+        *("chosen-reward", "predicted", "mean-reward", "spread", "noise", "failed", "round-seconds", "repeats"),
+        *("example", "example-gain"),
+    }
+    assert "against default weights" in page.text
+    assert f"--weights {run / 'schedule.json'}" in page.text
+    assert "PQ on the reward split, tuned thresholds, %" in page.text  # label of the axis
+    assert "reward: pq-tuned" in page.text
+    assert "loss_mask = nan" in page.text
+
+
+def test_the_check_of_numbers_sees_what_is_wrong(run: Path) -> None:
+    markup = render_page(read_run(run))
+    check_numbers(Page(markup))
+    for wrong in (
+        markup.replace("</h1>", "</h1> 7 ", 1),  # a number of no origin
+        re.sub(r'<data value="([^"]*)"', r'<data value="1\1"', markup, count=1),
+        re.sub(r"(<data [^>]*>)", r"\g<1>1", markup, count=1),
+        markup.replace('data-from="rounds"', 'data-from="members"'),
+        markup.replace("reward: pq-tuned", "reward: pq-tuned9"),
+    ):
+        assert wrong != markup
+        with pytest.raises(AssertionError):
+            check_numbers(Page(wrong))
 
 
 def test_the_controller_is_named_where_there_is_one(run: Path) -> None:
@@ -141,19 +107,21 @@ def test_what_the_controller_noted_is_shown(tmp_path: Path) -> None:
         record["best"] = 0
     page = Page(render_page(read_run(write_run(tmp_path / "run", records))))
     assert "What the controller wanted" in page.text
-    assert f"1 {records[0]['members'][0]['reward']:.2f} 50.25 0" in page.text
-    assert "0.1234" in page.text
+    check_numbers(page)
+    assert [(n.text, n.value) for n in page.numbers if n.what == "predicted"] == [("50.25", 50.25)] * 3
+    assert [n.text for n in page.numbers if n.what == "noise"] == ["0.1234"] * 3
 
 
 def test_a_run_still_going(tmp_path: Path) -> None:
     run = made_run(tmp_path / "going", rounds=2)
     about = {"defaults": DEFAULTS, "rounds": 12, "strategy": "pbt"}
-    (run / "checkpoints" / "round-00017.json").write_text(json.dumps(about))
+    (run / "checkpoints" / "round-00002.json").write_text(json.dumps(about))
     (run / "metrics.json").unlink()
     (run / "overlays.png").unlink()
     with (run / "history.jsonl").open("a") as file:
         file.write('{"round": 2, "memb')
     page = check_safe(render_page(read_run(run)))
+    check_numbers(page)
     assert "2 of 12 rounds so far" in page.text
     assert "Panoptic quality" not in page.text
 
@@ -171,7 +139,8 @@ def test_a_run_in_which_everything_failed(tmp_path: Path) -> None:
         for member in record["members"]:
             member.update(reward=None, losses=dict.fromkeys(member["losses"]), status=f"failed: {EVIL}")
     page = check_safe(render_page(read_run(write_run(tmp_path / "bad", records))))
-    assert "failures 120" in page.text
+    check_numbers(page)
+    assert [n.value for n in page.numbers if n.what == "failures"] == [120]
     assert page.text.count(EVIL) == 100
     assert "20 more are in history.jsonl" in page.text
 
@@ -185,6 +154,7 @@ def test_many_rounds_losses_classes_and_names_with_markup(tmp_path: Path) -> Non
     write_page(run, out, baseline=run)
     page = check_safe(out.read_text())
     assert page.text.count(EVIL) >= 4  # legend, weights, classes, settings
+    check_numbers(page)
     assert "all 133 classes" in page.text
     assert out.stat().st_size < 5e6
 
@@ -194,7 +164,8 @@ def test_pictures_are_inside_the_page_and_not_too_large(run: Path) -> None:
     Image.new("RGBA", (64, 64), (0, 0, 255, 100)).save(run / "pictures" / '"><b>.png')
     page = check_safe(render_page(read_run(run)))
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert [picture["width"] for picture in pictures] == ["1500", "64"]
+    assert [picture["width"] for picture in pictures[-2:]] == ["1500", "64"]
+    assert len(pictures) == 2 + 6 * 3  # the two best and the four worst, each with its truth
     assert '"><b>.png' in page.text
 
 
@@ -207,39 +178,29 @@ def test_what_cannot_be_read_is_named(run: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
-def chromium(*arguments: str, profile: Path) -> subprocess.CompletedProcess[str]:
-    """Run headless Chromium, which may not reach out for anything of its own."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here; install one to see the page as a browser does")
-    own = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --enable-logging=stderr --allow-file-access-from-files"
-    )
-    command = [program, *own.split(), "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+def test_the_charts_of_the_page_say_what_the_journal_says(run: Path, baseline: Path) -> None:
+    """Lines and dots, read back from the SVG by the labels of the axes, and computed from the files."""
+    markup, files, base = render_page(read_run(run), baseline=read_run(baseline)), Files(run), Files(baseline)
+    names, places = list(DEFAULTS), range(len(files.rounds))
+    members = [(t + 1, m["reward"]) for t in places for m in files.rounds[t]["members"] if m["reward"] is not None]
+    reward = Chart(markup, "reward")
+    close(sorted(reward.dots("members")), sorted(members))
+    close(reward.line("carried"), [(t + 1, files.lineage(t)["reward"]) for t in places])
+    close(reward.line("baseline"), [(t + 1, base.lineage(t)["reward"]) for t in range(len(base.rounds))])
+    weights, losses, wanted = (Chart(markup, name) for name in ("weights", "losses", "controller"))
+    for place, name in enumerate(names):
+        line = f"line-{place}"
+        close(weights.line(line), [(t + 1, files.lineage(t)["weights"][name] / DEFAULTS[name]) for t in places])
+        close(losses.line(line), [(t + 1, files.lineage(t)["losses"][name]) for t in places])
+        means = [record["controller"]["mean"][name] / DEFAULTS[name] for record in files.rounds]
+        close(wanted.line(line), [(t + 1, mean) for t, mean in zip(places, means, strict=True)])
+    noise = Chart(markup, "noise")
+    close(noise.line("noise"), [(t + 1, files.rounds[t]["controller"]["noise"]) for t in places])
+    close(noise.line("spread"), [(t + 1, pstdev(files.rewards(t))) for t in places])
 
 
-def test_a_browser_shows_it_without_complaint(run: Path, baseline: Path, tmp_path: Path) -> None:
-    page, shot = tmp_path / "report.html", tmp_path / "shot.png"
-    write_page(run, page, baseline=baseline)
-    view = [f"--screenshot={shot}", "--window-size=1280,2000"]
-    assert "CONSOLE" not in chromium(*view, page.as_uri(), profile=tmp_path / "p").stderr
-    with Image.open(shot) as picture:
-        assert len(picture.convert("RGB").getcolors(maxcolors=2**20) or []) > 200
-    # The page's own policy makes the browser complain of anything that it would have to ask for.
-    page.write_text(page.read_text().replace("</body>", '<img src="http://example.invalid/x.png"></body>'))
-    assert "CONSOLE" in chromium(*view, page.as_uri(), profile=tmp_path / "p").stderr
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_sticks_out_at_the_side(run: Path, baseline: Path, tmp_path: Path, width: int) -> None:
-    write_page(run, tmp_path / "report.html", baseline=baseline)
-    (tmp_path / "frame.html").write_text(
-        f'<iframe id="f" width="{width}" height="900" src="report.html"></iframe><p id="answer"></p><script>'
-        'f.onload = () => { answer.textContent = "width " + f.contentDocument.documentElement.scrollWidth; };</script>'
-    )
-    ended = chromium("--dump-dom", (tmp_path / "frame.html").as_uri(), profile=tmp_path / "p")
-    found = re.search(r"width (\d+)", ended.stdout)
-    assert found is not None, ended.stdout[-500:]
-    assert int(found[1]) <= width
+def close(found: list[Point], expected: Sequence[Point]) -> None:
+    """The same points, to what six decimals of a pixel and the labels of an axis allow."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=2e-4, abs=2e-4)

@@ -177,22 +177,40 @@ def predict(
 
 @app.command(epilog="Example: ada-segment report runs/first --out report.html")
 def report(
-    run: Run,
-    out: Annotated[Path | None, typer.Option(help="Page to write; RUN/report.html by default.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="A run with default weights to compare with.")] = None,
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG and PNG.")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders; several are compared.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Page to write; RUN/report.html by default, ./report.html for several runs.")
+    ] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A run with default weights to compare one run with.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG, PNG and CSV.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Write the page anew until the run ends, or Ctrl-C.")] = False,
 ) -> None:
-    """Write one page that shows a run: PQ, weights, losses, what the model sees."""
+    """Write one page that shows a run: PQ, weights, losses, what the model sees; of several runs, how they compare."""
     from ada_segment.report.page import write_page
+    from ada_segment.report.page_arms import write_arm_figures, write_arms_page
     from ada_segment.report.run_figures import write_figures
     from ada_segment.report.tables import comparison
+    from ada_segment.report.watch import watch_run
 
-    write_page(run, out or run / "report.html", baseline=baseline)
+    if len(runs) > 1:
+        if baseline is not None or watch:
+            raise ConfigError("--baseline and --watch go with one run; of several, name the baseline among them")
+        write_arms_page(runs, out or Path("report.html"))
+        if figures is not None:
+            write_arm_figures(runs, figures)
+        typer.echo(str(out or Path("report.html")))
+        return
+    (run,) = runs
+    page = out or run / "report.html"
+    if watch:
+        watch_run(run, page, baseline=baseline, say=typer.echo)
+    else:
+        write_page(run, page, baseline=baseline)
     if figures is not None:
         write_figures(run, figures, baseline=baseline)
     if baseline is not None:
         Console().print(comparison(run, baseline))
-    typer.echo(str(out or run / "report.html"))
+    typer.echo(str(page))
 
 
 @data_app.command("scenes", epilog="Example: ada-segment data scenes scenes-64 --size 64 --train 100 --val 20")

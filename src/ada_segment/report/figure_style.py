@@ -67,8 +67,7 @@ def add_legend(
     if few:
         listed = listed[::-1] if stacked else sorted(listed, key=lambda name: -last[name])
     handles = [_key(styles[name], stacked=stacked) for name in listed]
-    # A leading underscore would hide a name from matplotlib, and a dollar sign start a formula.
-    labels = [name.replace("$", r"\$").replace("_", "\u200b_", name.startswith("_")) for name in listed]
+    labels = [shown(name) for name in listed]
     if few:
         figure.set_size_inches(SIZE[0] + 1.5, SIZE[1])
         figure.legend(handles, labels, loc="outside right center", frameon=False)
@@ -76,6 +75,11 @@ def add_legend(
         columns = 3
         figure.set_size_inches(SIZE[0] + 1.5, SIZE[1] + 0.17 * (len(listed) // columns + 1))
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=columns, fontsize=7)
+
+
+def shown(name: str) -> str:
+    """A name as text of a figure: a leading underscore would hide it from matplotlib, a dollar sign start a formula."""
+    return name.replace("$", r"\$").replace("_", "\u200b_", name.startswith("_"))
 
 
 def hatch(areas: Iterable[Artist], styles: Iterable[LineStyle]) -> None:

@@ -95,6 +95,16 @@ class History:
         )
 
     @property
+    def repeats(self) -> int:
+        """How often a round was repeated, since all of its members had failed."""
+        return sum(len(record.failed_attempts) for record in self.rounds)
+
+    @property
+    def members(self) -> int:
+        """Members of the largest round."""
+        return max((len(record.members) for record in self.rounds), default=0)
+
+    @property
     def trainings(self) -> float:
         """Cost so far in trainings of one model over the same rounds: members trained, repeats included, a round."""
         trained = sum(len(r.members) * (1 + len(r.failed_attempts)) for r in self.rounds)

@@ -21,8 +21,12 @@ def html(value: object) -> Html:
 
 
 def element(name: str, *children: object, **attributes: str | None) -> Html:
-    """`<name attribute="...">children</name>`; `class_` stands for class, and None leaves an attribute out."""
-    written = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items() if value is not None)
+    """`<name attribute="...">children</name>`; `class_` stands for class, `data_x` for data-x; None leaves one out."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
     return Html(f"<{name}{written}>{join(children)}</{name}>")
 
 
@@ -45,6 +49,13 @@ def track(value: float, colour: str) -> Html:
     share = 50 * log_factor(value) / LIMIT
     place = f"left:{50 + min(0.0, share):.1f}%;width:{abs(share):.1f}%;background:{_on_page(colour)}"
     return element("span", element("i", style=place), element("b"), class_="track")
+
+
+def meter(share: float | None) -> Html:
+    """A share in [0, 1] as a bar; nothing for None."""
+    if share is None:
+        return Html("")
+    return element("span", element("i", style=f"left:0;width:{100 * share:.1f}%"), class_="track meter")
 
 
 def _on_page(colour: str) -> str:

@@ -5,39 +5,45 @@ from shlex import quote
 from typing import Any
 
 from ada_segment.report.markup import Html, element, join
+from ada_segment.report.numbers import Numbers
 from ada_segment.report.run_files import Run
-from ada_segment.report.wording import duration, percent, score, signed
 
 
 def page_head(run: Run) -> Html:
     """Name of the run, strategy, seed, and how far it has come."""
-    done, wanted = len(run.history.rounds), run.rounds
+    done, wanted, say = len(run.history.rounds), run.rounds, Numbers()
     asked = run.identity
-    what = [f"strategy {asked['strategy']}"] if "strategy" in asked else []
-    what += [f"seed {asked['seed']}"] if "seed" in asked else []
+    what: list[object] = [f"strategy {asked['strategy']}, "] if "strategy" in asked else []
+    what += ["seed ", say.count(asked["seed"], "seed"), ", "] if "seed" in asked else []
     if wanted is None or done >= wanted:
-        what.append(f"{done} rounds")
+        what += [say.count(done, "rounds"), " rounds"]
     else:
-        what.append(f"{done} of {wanted} rounds so far; the run goes on, or was interrupted and can be resumed")
-    return join([element("h1", run.path.resolve().name), element("p", ", ".join(what), class_="faint")])
+        so_far = " rounds so far; the run goes on, or was interrupted and can be resumed"
+        what += [say.count(done, "rounds"), " of ", say.count(wanted, "rounds-wanted"), so_far]
+    return join([element("h1", run.path.resolve().name), element("p", *what, class_="faint")])
 
 
 def answer(run: Run, baseline: Run | None) -> Html:
     """PQ of the best, against the baseline where it is known; cost; commands."""
-    tiles = [*_score_tiles(run, baseline)]
-    if run.history.rounds:
-        members = max(len(record.members) for record in run.history.rounds)
-        cost = f"{run.history.trainings:.3g} × one training"
-        tiles.append(_tile("cost", cost, f"{members} members; {duration(run.history.seconds)} of wall time"))
-    if failures := len(run.history.failures):
-        tiles.append(_tile("failures", str(failures), "rounds of a member that failed; listed below"))
+    tiles, history, say = [*_score_tiles(run, baseline)], run.history, Numbers()
+    if history.rounds:
+        cost = join([say.text(f"{history.trainings:.3g}", history.trainings, "trainings"), " × one training"])
+        seconds = say.duration(history.seconds, "seconds")
+        tiles.append(
+            _tile("cost", cost, join([say.count(history.members, "members"), " members; ", seconds]), "wall time")
+        )
+    if failures := len(history.failures):
+        notes: list[object] = ["rounds of a member that failed; listed below"]
+        if repeats := history.repeats:
+            notes.append(join([say.count(repeats, "repeats"), " times all of a round failed and it was repeated"]))
+        tiles.append(_tile("failures", say.count(failures, "failures"), *notes))
     use = join([element("h2", "Use it now"), element("pre", "\n".join(_commands(run)))])
     caution = "One run each: before you trust a difference, repeat both with several seeds." if baseline else None
     return join(
         [
             element("dl", *tiles, class_="tiles"),
             element("p", caution, class_="faint") if caution else None,
-            use if run.history.rounds else None,
+            use if history.rounds else None,
         ]
     )
 
@@ -68,40 +74,48 @@ def _commands(run: Run) -> list[str]:
 
 
 def _score_tiles(run: Run, baseline: Run | None) -> list[Html]:
-    tiles = []
+    tiles, say, them = [], Numbers(), Numbers(1)
     metrics, other = run.metrics or {}, (baseline.metrics if baseline else None) or {}
     for key, how in (("tuned", "tuned merge thresholds"), ("usual", "usual merge thresholds")):
         quality, theirs = metrics.get(key) or {}, other.get(key) or {}
         if not quality.get("all"):
             continue
-        notes: list[object] = [f"things {_group(quality, 'things')}, stuff {_group(quality, 'stuff')}"]
-        if theirs.get("all"):
-            gain = 100 * (quality["all"]["pq"] - theirs["all"]["pq"])
-            notes.append(f"{signed(gain)} against {_name(baseline)} ({_group(theirs, 'all')})")
+        groups = [("things ", "things"), (", stuff ", "stuff")]
+        notes: list[object] = [
+            join(
+                [
+                    part
+                    for word, name in groups
+                    for part in (word, say.percent(_pq(quality, name), "pq", key, name, "pq"))
+                ]
+            )
+        ]
+        if theirs.get("all") and baseline is not None:
+            gain = say.signed(100 * (quality["all"]["pq"] - theirs["all"]["pq"]), "gain", key, "all")
+            value = them.percent(theirs["all"]["pq"], "pq", key, "all", "pq")
+            notes.append(join([gain, f" against {baseline.called} (", value, ")"]))
         split = metrics.get("split", "test")
-        tiles.append(_tile(f"PQ on the {split} split, {how}", percent(quality["all"]["pq"]), *notes))
+        figure = say.percent(quality["all"]["pq"], "pq", key, "all", "pq")
+        tiles.append(_tile(f"PQ on the {split} split, {how}, %", figure, *notes))
     best, rival = run.history.best, baseline.history.best if baseline else None
     if best is not None:
         reward = best[1].reward or 0.0
-        notes = [f"of round {best[0].round + 1}, on the reward split"]
-        if rival is not None:
+        notes = [join(["of round ", say.count(best[0].round + 1, "best-round"), f"; {run.reward_label}"])]
+        if rival is not None and baseline is not None:
             theirs_reward = rival[1].reward or 0.0
-            notes.append(f"{signed(reward - theirs_reward)} against {_name(baseline)} ({score(theirs_reward)})")
-        tiles.append(_tile("best reward", score(reward), *notes))
+            gain = say.signed(reward - theirs_reward, "reward-gain")
+            notes.append(join([gain, f" against {baseline.called} (", them.score(theirs_reward, "best-reward"), ")"]))
+        tiles.append(_tile("best reward", say.score(reward, "best-reward"), *notes))
     elif not tiles:
         tiles.append(_tile("best reward", "–", "no member has ended a round well yet"))
     return tiles
 
 
-def _group(quality: Mapping[str, Any], name: str) -> str:
-    return percent((quality.get(name) or {}).get("pq"))
+def _pq(quality: Mapping[str, Any], name: str) -> float | None:
+    figure = (quality.get(name) or {}).get("pq")
+    return None if figure is None else float(figure)
 
 
-def _tile(name: str, figure: str, *notes: object) -> Html:
+def _tile(name: str, figure: object, *notes: object) -> Html:
     lines = (element("span", note, class_="faint") for note in notes)
     return element("div", element("dt", name), element("dd", figure, *lines))
-
-
-def _name(baseline: Run | None) -> str:
-    assert baseline is not None
-    return "default weights" if baseline.is_default else baseline.path.resolve().name

@@ -1,14 +1,64 @@
-"""The figures of a run as files, fit for a paper."""
+"""All figures of a run, drawn, and as files fit for a paper beside the numbers that they show."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from ada_segment.report.class_figure import class_figure
+from ada_segment.report.controller_figures import controller_figure, noise_figure
+from ada_segment.report.figure_data import (
+    Data,
+    class_data,
+    controller_data,
+    loss_data,
+    noise_data,
+    reward_data,
+    share_data,
+    weight_data,
+)
 from ada_segment.report.figure_files import save_figures
-from ada_segment.report.figures import draw_all
-from ada_segment.report.run_files import read_run
+from ada_segment.report.figure_style import INK_OF_PAPER, shown
+from ada_segment.report.figures import loss_figure, reward_figure, share_figure, weight_figure
+from ada_segment.report.run_files import Run, read_run
+
+
+def draw_all(
+    run: Run, *, baseline: Run | None = None, legend: bool = True, ink: str = INK_OF_PAPER
+) -> dict[str, Figure]:
+    """All figures that the run has something to show in, by file name without ending."""
+    history, defaults = run.history, run.defaults
+    other = None if baseline is None else baseline.history
+    rival = "" if baseline is None else shown(baseline.called)
+    classes = class_data(run.metrics, None if baseline is None else baseline.metrics)
+    drawn = {
+        "reward": reward_figure(history, baseline=other, rival=rival, label=run.reward_label, ink=ink),
+        "weights": weight_figure(history, defaults=defaults, legend=legend, ink=ink),
+        "shares": share_figure(history, legend=legend, ink=ink),
+        "losses": loss_figure(history, baseline=other, rival=rival, legend=legend, ink=ink),
+        "controller": controller_figure(history, defaults=defaults, legend=legend, ink=ink),
+        "noise": noise_figure(history, unit=run.reward_unit, ink=ink),
+        "classes": class_figure(classes, rival=rival, ink=ink),
+    }
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def data_of_all(run: Run, *, baseline: Run | None = None) -> Mapping[str, Data]:
+    """The numbers behind each of these figures, by the same names."""
+    other = None if baseline is None else baseline.history
+    return {
+        "reward": reward_data(run.history, other),
+        "weights": weight_data(run.history, run.defaults),
+        "shares": share_data(run.history),
+        "losses": loss_data(run.history, other),
+        "controller": controller_data(run.history, run.defaults),
+        "noise": noise_data(run.history),
+        "classes": class_data(run.metrics, None if baseline is None else baseline.metrics),
+    }
 
 
 def write_figures(run: Path, folder: Path, *, baseline: Path | None = None) -> list[Path]:
-    """Write the figures of a run as SVG and PNG into `folder`.
+    """Write the figures of a run as SVG and PNG into `folder`, and the numbers behind each as CSV.
 
     Args:
         run: folder of the run.
@@ -21,11 +71,5 @@ def write_figures(run: Path, folder: Path, *, baseline: Path | None = None) -> l
     Raises:
         RunError: a folder holds no run, or a file in one is damaged; names it.
     """
-    found = read_run(run)
-    figures = draw_all(
-        found.history,
-        defaults=found.defaults,
-        baseline=None if baseline is None else read_run(baseline).history,
-        reward_label=found.reward_label,
-    )
-    return save_figures(figures, folder)
+    found, other = read_run(run), None if baseline is None else read_run(baseline)
+    return save_figures(draw_all(found, baseline=other), folder, data=data_of_all(found, baseline=other))

@@ -8,9 +8,12 @@ from typing import Any
 import yaml
 
 from ada_segment.errors import RunError
+from ada_segment.report.example_files import FILE_NAME as EXAMPLES
+from ada_segment.report.example_files import Example, parse_examples
 from ada_segment.report.history import History, read_history
 
 CONTROLLER = "controller.safetensors"
+METRICS = "metrics.json"
 REWARDS = {
     "pq": "PQ on the reward split, %",
     "pq-tuned": "PQ on the reward split, tuned thresholds, %",
@@ -30,6 +33,7 @@ class Run:
         config: the text of config.yaml; None for a search that was started from a program.
         identity: what was asked of the search: losses, defaults, rounds, members, seed, strategy; {} where not known.
         pictures: overlays.png and the pictures in pictures/, in this order.
+        examples: the test pictures of a run that has ended, with the PQ of each.
     """
 
     path: Path
@@ -38,6 +42,7 @@ class Run:
     config: str | None
     identity: dict[str, Any]
     pictures: tuple[Path, ...]
+    examples: tuple[Example, ...] = ()
 
     @property
     def defaults(self) -> dict[str, float] | None:
@@ -50,9 +55,25 @@ class Run:
         return self.identity.get("rounds")
 
     @property
+    def seed(self) -> int | None:
+        """Its seed, where the settings or the run tell."""
+        seed = self._all_settings().get("seed", self.identity.get("seed"))
+        return seed if isinstance(seed, int) else None
+
+    @property
     def reward_label(self) -> str:
         """What the reward is, with its unit, where the settings tell."""
         return REWARDS.get(str(self._setting("training", "reward")), "reward")
+
+    @property
+    def reward_unit(self) -> str:
+        """ ", %" where the reward is known to be in percent."""
+        return ", %" if self.reward_label in REWARDS.values() else ""
+
+    @property
+    def called(self) -> str:
+        """What a comparison calls the run: default weights, or its folder's name."""
+        return "default weights" if self.is_default else self.path.resolve().name
 
     @property
     def is_default(self) -> bool:
@@ -66,12 +87,15 @@ class Run:
 
     def _setting(self, group: str, key: str) -> object:
         """One of the settings; None where they are not known."""
+        found = self._all_settings().get(group)
+        return found.get(key) if isinstance(found, dict) else None
+
+    def _all_settings(self) -> dict[str, Any]:
         try:
             settings = yaml.safe_load(self.config or "")
         except yaml.YAMLError:
-            return None
-        found = settings.get(group) if isinstance(settings, dict) else None
-        return found.get(key) if isinstance(found, dict) else None
+            return {}
+        return settings if isinstance(settings, dict) else {}
 
 
 def read_run(path: Path) -> Run:
@@ -86,10 +110,11 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         history=read_history(path),
-        metrics=_read_object(path / "metrics.json"),
+        metrics=_read_object(path / METRICS),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else None,
         identity=_identity(path),
         pictures=tuple(_pictures(path)[:PICTURES]),
+        examples=parse_examples(path, _read_object(path / EXAMPLES)),
     )
 
 

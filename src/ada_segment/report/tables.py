@@ -17,6 +17,7 @@ from ada_segment.data.problems import group as by_kind
 from ada_segment.data.statistics import ClassCount, Tally
 from ada_segment.report.colours import GREEN, loss_styles
 from ada_segment.report.display import bar
+from ada_segment.report.figure_data import by_quality
 from ada_segment.report.history import History
 from ada_segment.report.run_files import read_run
 from ada_segment.report.wording import duration, factor, percent, relative, score
@@ -129,12 +130,6 @@ def metrics_tables(metrics: Mapping[str, Any]) -> RenderableType:
     elif usual is not None:
         parts.append(Text(f"with the usual thresholds: {groups_line(usual)}"))
     return Group(*parts)
-
-
-def by_quality(quality: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
-    """Classes by falling PQ; those without a segment last."""
-    classes = quality.get("per_class", {}).items()
-    return sorted(classes, key=lambda item: -1.0 if item[1] is None else item[1]["pq"], reverse=True)
 
 
 def groups_line(quality: Mapping[str, Any]) -> str:

@@ -36,6 +36,12 @@ def signed(value: float, decimals: int = 2) -> str:
     return f"{value:+.{decimals}f}".replace("-", "−")
 
 
+def fine(value: float, *, sign: bool = False) -> str:
+    """Two decimals, or as many as two digits take where the value is small; with its sign if asked for."""
+    text = f"{value:+.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:+.2g}"
+    return text.replace("-", "−") if sign else text.removeprefix("+").replace("-", "−")
+
+
 def factor(value: float) -> str:
     """A weight relative to its default: `×1.32`."""
     return f"×{value:.2f}" if 0.01 <= value < 100 else f"×{value:.2g}"

@@ -1,0 +1,165 @@
+"""Several runs as arms of an experiment: what was done alike but for the seed belongs together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ada_segment.errors import RunError
+from ada_segment.report.run_files import Run
+from ada_segment.report.student import Estimate, estimate
+
+# Settings that say where a run is computed, or only which of an arm's runs it is.
+ASIDE = {
+    *("seed", "search.executor", "search.workers", "search.ray_address", "search.checkpoint_minutes"),
+    "training.workers",
+}
+MEASURES = {
+    "tuned all": "PQ, %",
+    "tuned things": "PQ of things, %",
+    "tuned stuff": "PQ of stuff, %",
+    "usual all": "PQ with the usual thresholds, %",
+    "reward": "best reward",
+}
+"""What arms are compared by, and its name: thresholds and group of metrics.json, or the best reward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        name: what sets it apart from the other arms.
+        places: of its runs among all, in the order of the seeds.
+        runs: the runs.
+        is_default: whether it kept to the default weights.
+    """
+
+    name: str
+    places: tuple[int, ...]
+    runs: tuple[Run, ...]
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An arm against another, seed by seed.
+
+    Attributes:
+        arm, reference: the two.
+        pairs: places of the runs that share a seed, the arm's first.
+    """
+
+    arm: Arm
+    reference: Arm
+    pairs: tuple[tuple[int, int], ...]
+
+
+def group_runs(runs: Sequence[Run]) -> list[Arm]:
+    """The arms, in the order in which their first runs are given.
+
+    Raises:
+        RunError: two runs have the same settings and the same seed.
+    """
+    trees = [_settings(run) for run in runs]
+    groups: dict[str, list[int]] = {}
+    for place, tree in enumerate(trees):
+        same = {key: value for key, value in tree.items() if key not in ASIDE}
+        groups.setdefault(repr(sorted(same.items())) if same else str(runs[place].path), []).append(place)
+    for places in groups.values():
+        _refuse_twins([runs[place] for place in places])
+    names = _names([(runs[places[0]], trees[places[0]]) for places in groups.values()])
+    arms = []
+    for name, places in zip(names, groups.values(), strict=True):
+        ordered = sorted(places, key=lambda place: runs[place].seed or 0)
+        arms.append(
+            Arm(name, tuple(ordered), tuple(runs[place] for place in ordered), is_default=runs[places[0]].is_default)
+        )
+    return arms
+
+
+def differences(arms: Sequence[Arm]) -> list[Difference]:
+    """Every arm against the one with default weights, or against the first where there is none, paired by seed."""
+    reference = next((arm for arm in arms if arm.is_default), arms[0])
+    theirs = {run.seed: place for run, place in zip(reference.runs, reference.places, strict=True)}
+    found = []
+    for arm in arms:
+        if arm is not reference:
+            mine = zip(arm.runs, arm.places, strict=True)
+            pairs = [(place, theirs[run.seed]) for run, place in mine if run.seed is not None and run.seed in theirs]
+            found.append(Difference(arm, reference, tuple(pairs)))
+    return found
+
+
+def measured(run: Run, measure: str) -> float | None:
+    """One of `MEASURES` of a run; PQ in percent; None where it is not known (yet)."""
+    if measure == "reward":
+        return None if run.history.best is None else run.history.best[1].reward
+    thresholds, group = measure.split(" ")
+    figures = ((run.metrics or {}).get(thresholds) or {}).get(group)
+    return None if figures is None else 100 * float(figures["pq"])
+
+
+def of_arm(arm: Arm, measure: str) -> Estimate | None:
+    """Mean and interval over the arm's runs."""
+    return estimate([value for run in arm.runs if (value := measured(run, measure)) is not None])
+
+
+def pairs_measured(difference: Difference, runs: Sequence[Run], measure: str) -> list[tuple[int, int]]:
+    """Those pairs of runs for which the measure is known."""
+    return [pair for pair in difference.pairs if None not in [measured(runs[place], measure) for place in pair]]
+
+
+def of_pairs(pairs: Sequence[tuple[int, int]], runs: Sequence[Run], measure: str) -> Estimate | None:
+    """Mean and interval of the differences within pairs, each of which has the measure."""
+    values = [(measured(runs[one], measure), measured(runs[other], measure)) for one, other in pairs]
+    return estimate([ours - theirs for ours, theirs in values if ours is not None and theirs is not None])
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """All settings by dotted key: of config.yaml, or of what was asked of a search from a program."""
+    try:
+        tree = yaml.safe_load(run.config) if run.config is not None else None
+    except yaml.YAMLError:
+        tree = None
+    return _flat(tree if isinstance(tree, dict) else run.identity)
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) and value else {f"{path}{key}": value}
+    return flat
+
+
+def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:
+    """How the weights came about, and where that is the same, the settings that differ."""
+    mains = [_main(run, tree) for run, tree in firsts]
+    names = []
+    for main, (_, tree) in zip(mains, firsts, strict=True):
+        rivals = [other for name, (_, other) in zip(mains, firsts, strict=True) if name == main and other is not tree]
+        keys = {key for other in rivals for key in {*tree, *other} if tree.get(key) != other.get(key)} - ASIDE
+        told = ", ".join(f"{key.rpartition('.')[2]} {tree.get(key)}" for key in sorted(keys))
+        names.append(f"{main} ({told})" if told else main)
+    return [name if names.count(name) == 1 else run.path.name for name, (run, _) in zip(names, firsts, strict=True)]
+
+
+def _main(run: Run, tree: Mapping[str, Any]) -> str:
+    if run.is_default:
+        return "default weights"
+    weights = tree.get("search.weights")
+    if weights not in (None, "none"):
+        return f"weights {Path(str(weights)).name}"
+    return str(tree.get("search.strategy") or tree.get("strategy") or run.path.name)
+
+
+def _refuse_twins(runs: Sequence[Run]) -> None:
+    seen: dict[int | None, Run] = {}
+    for run in runs:
+        if run.seed in seen:
+            raise RunError(
+                f"{seen[run.seed].path} and {run.path} are one arm with the same seed, {run.seed}; name one of the two"
+            )
+        seen[run.seed] = run

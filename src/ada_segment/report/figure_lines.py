@@ -1,0 +1,44 @@
+"""Lines of losses over the rounds, and the axis of their weights."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from ada_segment.report.colours import GREY, LineStyle, loss_styles
+from ada_segment.report.figure_data import Lines
+
+
+def log2_axis(axes: Axes, ink: str) -> None:
+    """Weights relative to their defaults: steps of two, and the default as a dotted line, always in view."""
+    axes.axhline(1.0, color=ink, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_locator(LogLocator(base=2))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"×{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.45), max(high, 2.2))
+
+
+def last(lines: Lines) -> dict[str, float]:
+    """Where each line ends."""
+    return {name: path[-1][1] for name, path in lines.items()}
+
+
+def draw_lines(axes: Axes, lines: Lines, names: Sequence[str]) -> None:
+    """A line a loss, in the style of its place among `names`; each has that place in its id, `line-3`."""
+    styles = loss_styles(names)
+    together: dict[tuple[tuple[int, float], ...], list[str]] = {}
+    for name, path in lines.items():
+        together.setdefault(tuple((place, round(value, 9)) for place, value in path), []).append(name)
+    for shared, sharing in together.items():
+        for place, name in enumerate(sharing):
+            style = styles.get(name, LineStyle(GREY, ()))
+            dash: tuple[float, tuple[float, ...]] | str = (0.0, style.dash) if style.dash else "solid"
+            if len(sharing) > 1:
+                # Losses tied to one another: each colours its part of the common line.
+                dash = (-4.0 * place, (4.0, 4.0 * (len(sharing) - 1)))
+            marker = "o" if len(shared) == 1 else ""
+            places, values = zip(*shared, strict=True)
+            (line,) = axes.plot(places, values, color=style.colour, linestyle=dash, marker=marker, dash_capstyle="butt")
+            line.set_gid(f"line-{names.index(name)}")

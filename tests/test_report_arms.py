@@ -1,0 +1,195 @@
+"""Several runs: which belong together, what their differences say, and a page of numbers that the folders hold."""
+
+import csv
+import math
+import random
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pytest
+import yaml
+from chart_reader import Chart
+from hypothesis import given
+from hypothesis import strategies as st
+from made_histories import DEFAULTS, make_metrics, make_rounds, write_run
+from page_checks import check_numbers, check_safe
+from recomputed import Files, T
+
+from ada_segment.errors import RunError
+from ada_segment.report.arms import differences, group_runs, of_arm
+from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
+from ada_segment.report.run_files import Run, read_run
+from ada_segment.report.student import estimate, quantile
+
+EVIL = '<script>alert("x")</script>&$x_y$'
+
+
+def made(folder: Path, strategy: str, seed: int, *, scale: float = 1.0, **search: Any) -> Path:
+    """A run as the command line leaves it."""
+    default = strategy == "default"
+    settings = {
+        "seed": seed,
+        "data": {"source": "scenes"},
+        "training": {"reward": "pq-tuned", "workers": seed},
+        "search": {"strategy": "ada-segment" if default else strategy, "weights": "default" if default else None}
+        | {"members": 1 if default else 3, **search},
+    }
+    return write_run(
+        folder / f"{strategy}-{seed}-{len(list(folder.glob('*')))}",
+        make_rounds(rounds=5, members=1 if default else 3, moving=not default, seed=seed),
+        metrics=make_metrics({"ball": True, "sky": False}, seed=seed, scale=scale),
+        config=yaml.safe_dump(settings),
+        defaults=DEFAULTS,
+        rounds=5,
+        seed=seed,
+        strategy=strategy,
+    )
+
+
+def read(*paths: Path) -> list[Run]:
+    return [read_run(path) for path in paths]
+
+
+def test_quantiles_are_those_of_the_tables() -> None:
+    for degrees, value in T.items():
+        assert quantile(degrees) == pytest.approx(value, rel=1e-8)
+    assert quantile(120) == pytest.approx(1.97993, abs=1e-4)
+    assert quantile(5, 0.95) == pytest.approx(2.01505, abs=1e-4)
+
+
+@given(values=st.lists(st.floats(-100, 100), min_size=2, max_size=12), shift=st.floats(-10, 10))
+def test_intervals_move_with_the_numbers(values: list[float], shift: float) -> None:
+    one, other = estimate(values), estimate([value + shift for value in values])
+    assert one is not None
+    assert other is not None
+    assert one.half is not None
+    assert other.mean == pytest.approx(one.mean + shift, abs=1e-9)
+    assert other.half == pytest.approx(one.half, abs=1e-6)
+    assert one.differs_from_zero == (one.mean - one.half > 0 or one.mean + one.half < 0)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    draw, held = random.Random(0), 0
+    for _ in range(2000):
+        found = estimate([draw.gauss(3, 2) for _ in range(4)])
+        assert found is not None
+        assert found.half is not None
+        held += abs(found.mean - 3) <= found.half
+    assert held / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_of_one_number_no_interval_is_claimed() -> None:
+    found = estimate([2.0])
+    assert found is not None
+    assert (found.mean, found.half, found.differs_from_zero) == (2.0, None, False)
+    assert estimate([]) is None
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_arm(tmp_path: Path) -> None:
+    names = [("ada-segment", 1), ("default", 0), ("ada-segment", 0), ("pbt", 0), ("default", 1)]
+    arms = group_runs(read(*(made(tmp_path, strategy, seed) for strategy, seed in names)))
+    assert [(arm.name, arm.places, arm.is_default) for arm in arms] == [
+        ("ada-segment", (2, 0), False),
+        ("default weights", (1, 4), True),
+        ("pbt", (3,), False),
+    ]
+    assert [(one.arm.name, one.reference.name, one.pairs) for one in differences(arms)] == [
+        ("ada-segment", "default weights", ((2, 1), (0, 4))),
+        ("pbt", "default weights", ((3, 1),)),
+    ]
+
+
+def test_what_sets_arms_apart_is_in_their_names(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "pbt", 0), made(tmp_path, "pbt", 0, members=8), made(tmp_path, "x", 0, weights="runs/a")]
+    assert [arm.name for arm in group_runs(read(*runs))] == ["pbt (members 3)", "pbt (members 8)", "weights a"]
+
+
+def test_where_a_run_was_computed_makes_no_arm(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "pbt", 0), made(tmp_path, "pbt", 1, executor="processes", workers=4)]
+    assert len(group_runs(read(*runs))) == 1
+
+
+def test_without_default_weights_the_first_arm_is_the_reference(tmp_path: Path) -> None:
+    arms = group_runs(read(made(tmp_path, "pbt", 0), made(tmp_path, "random", 0)))
+    assert [one.reference.name for one in differences(arms)] == ["pbt"]
+
+
+def test_runs_of_programs_are_told_apart_by_what_was_asked(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / f"{strategy}{seed}", make_rounds(rounds=2), strategy=strategy, seed=seed)
+        for strategy in ("random", "pbt")
+        for seed in (0, 1)
+    ]
+    bare = [write_run(tmp_path / f"bare{k}", make_rounds(rounds=2)) for k in range(2)]
+    arms = group_runs(read(*runs, *bare))
+    assert [(arm.name, len(arm.runs)) for arm in arms] == [("random", 2), ("pbt", 2), ("bare0", 1), ("bare1", 1)]
+
+
+def test_the_same_run_twice_is_refused(tmp_path: Path) -> None:
+    run, again = made(tmp_path, "pbt", 3), made(tmp_path, "pbt", 3)
+    with pytest.raises(RunError, match=r"one arm with the same seed, 3; name one"):
+        group_runs(read(run, again))
+
+
+@pytest.fixture
+def six(tmp_path: Path) -> list[Path]:
+    names = [("ada-segment", seed) for seed in range(3)] + [("default", seed) for seed in range(2)] + [("pbt", 1)]
+    return [made(tmp_path, strategy, seed, scale=0.8 + 0.05 * k) for k, (strategy, seed) in enumerate(names)]
+
+
+def test_every_number_comes_from_the_run_folders(six: list[Path]) -> None:
+    markup = render_arms_page(read(*six))
+    page = check_safe(markup)
+    check_numbers(page)
+    told = {number.what for number in page.numbers}
+    assert told >= {"arm-mean", "arm-half", "difference", "difference-half", "pairs", "arm-count", "measure", "seed"}
+    # The answer's difference, by hand: seeds 0 and 1 are those that both arms have.
+    files = [Files(path) for path in six]
+    gaps = [100 * (files[k].metrics["tuned"]["all"]["pq"] - files[3 + k].metrics["tuned"]["all"]["pq"]) for k in (0, 1)]
+    shown = f"{mean(gaps):+.2f}".replace("-", "−")
+    assert f"ada-segment against default weights: {shown} ± " in page.text
+    assert "with 1 seed: what chance does is not known" in page.text
+    arms = Chart(markup, "arms")
+    pq = [100 * file.metrics["tuned"]["all"]["pq"] for file in files]
+    assert sorted(x for x, _ in arms.dots("runs-0")) == pytest.approx(sorted(pq[:3]), abs=1e-3)
+    half = T[2] * math.sqrt(sum((value - mean(pq[:3])) ** 2 for value in pq[:3]) / 2 / 3)
+    assert [x for x, _ in arms.line("interval-0")] == pytest.approx(
+        [mean(pq[:3]) - half, mean(pq[:3]) + half], abs=1e-3
+    )
+    assert not arms.has("interval-2")  # one seed, no interval
+    curve = Chart(markup, "curves").line("arm-1")
+    expected = [mean(file.lineage(t)["reward"] for file in files[3:5]) for t in range(5)]
+    assert [y for _, y in curve] == pytest.approx(expected, abs=1e-3)
+
+
+def test_figures_of_arms_are_files_with_their_numbers(six: list[Path], tmp_path: Path) -> None:
+    files = write_arm_figures(six, tmp_path / "figures")
+    names = ("arms", "differences", "curves", "weights0", "weights2")
+    assert {path.name for path in files} == {f"{name}.{end}" for name in names for end in ("svg", "png", "csv")}
+    with (tmp_path / "figures" / "arms.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["arm"], int(row["seed"])) for row in rows] == [
+        *(("ada-segment", seed) for seed in range(3)),
+        *(("default weights", seed) for seed in range(2)),
+        ("pbt", 1),
+    ]
+    for row in rows:
+        assert float(row["tuned_all"]) == Files(Path(row["run"])).measure("tuned all")
+    found = of_arm(group_runs(read(*six))[0], "tuned all")
+    assert found is not None
+    assert found.mean == pytest.approx(mean(float(row["tuned_all"]) for row in rows[:3]))
+
+
+def test_runs_still_going_and_names_with_markup(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "new", [], strategy="pbt", seed=0),
+        write_run(tmp_path / EVIL.replace("/", "_"), make_rounds(rounds=2, losses=(EVIL,)), strategy=EVIL, seed=0),
+        write_run(tmp_path / "other", make_rounds(rounds=3), strategy="random", seed=0),
+    ]
+    page = check_safe(render_arms_page(read(*runs)))
+    check_numbers(page)
+    assert EVIL in page.text
+    write_arms_page(runs, tmp_path / "page.html")
+    with pytest.raises(RunError, match="no folder"):
+        write_arms_page([*runs, tmp_path / "nowhere"], tmp_path / "page.html")
