@@ -20,6 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "weighting": GROUND,
     "controller": GROUND | {"weighting.base"},  # what a usable name or weight is
     "population": GROUND | {"weighting", "controller"},
+    "loops": GROUND | {"weighting", "controller", "population"},
     "panoptic": GROUND,
     "data": GROUND | {"panoptic"},
     "training": GROUND | {"panoptic", "data", "weighting", "population.member"},
@@ -38,6 +39,7 @@ STRANGERS: dict[str, set[str]] = {
     "weighting": PICTURES | SCREENS | {"lightning", "transformers", "ray", "yaml"},
     "controller": PICTURES | SCREENS | {"lightning", "transformers", "ray", "yaml"},
     "population": PICTURES | SCREENS | {"lightning", "transformers"},
+    "loops": PICTURES | SCREENS | {"ray", "yaml"},
     "panoptic": SCREENS | {"lightning", "ray"},
     "data": SCREENS | {"lightning", "ray"},
     "training": SCREENS | {"ray"},
@@ -45,7 +47,7 @@ STRANGERS: dict[str, set[str]] = {
 }
 
 # Extras: imported in the function that uses them, so that the core runs without them.
-EXTRAS = {"timm", "tensorboard", "ray", "transformers", "torchjd", "pycocotools", "lightning.pytorch"}
+EXTRAS = {"timm", "tensorboard", "ray", "transformers", "torchjd", "pycocotools", "lightning.pytorch", "pytorch_lightning"}
 
 
 def module_name(file: Path) -> str:

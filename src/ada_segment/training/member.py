@@ -107,8 +107,7 @@ class PanopticMember:
         epochs: list[dict[str, float]] = []
         used: list[dict[str, float]] = []
         for epoch in range(self.settings.epochs_per_round):
-            summed = torch.zeros(len(self.loss_names), device=self.fabric.device)
-            steps = 0
+            seen: list[dict[str, float]] = []
             for images, targets in self._batches(seed + epoch):
                 losses: dict[str, Tensor] = self.model(images, targets)
                 self.optimizer.zero_grad()
@@ -116,10 +115,8 @@ class PanopticMember:
                 self._step()
                 self.weighting.learn()
                 used.append(self.weighting.last)
-                summed += torch.stack([losses[name].detach() for name in self.loss_names])
-                steps += 1
-            means = self._mean_over_ranks(summed / steps)
-            epochs.append(dict(zip(self.loss_names, means.tolist(), strict=True)))
+                seen.append(self.weighting.values)
+            epochs.append(mean_values(seen))
             self.weighting.end_epoch(epochs[-1])
         if self._moves:
             self.effective_weights = mean_values(used)

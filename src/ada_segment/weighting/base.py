@@ -84,6 +84,7 @@ class Weighting(ABC):
     Attributes:
         names: of the losses.
         last: the weights of the last total; empty before the first.
+        values: the raw losses of the last total, means over all processes; empty before the first.
         average: set by the training loop where several processes train one model; weights are then chosen from the
             mean losses, and are the same in all processes.
     """
@@ -91,8 +92,9 @@ class Weighting(ABC):
     def __init__(self, losses: Iterable[str]) -> None:
         self.names = tuple(losses)
         self.last: dict[str, float] = {}
+        self.values: dict[str, float] = {}
         self.average: Average | None = None
-        self._seen: list[dict[str, float]] = []
+        self._seen: list[Mapping[str, float]] = []
 
     @abstractmethod
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> Mapping[str, float]:
@@ -105,7 +107,8 @@ class Weighting(ABC):
 
     def weights(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> dict[str, float]:
         """The weights that `total` would give now. Arguments and errors as there."""
-        return self._weigh(losses, factors)[0]
+        check_names(losses, self.names, "losses and weights")
+        return self._weigh(losses, loss_values(losses, self.average), factors)[0]
 
     def total(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> Tensor:
         """The weighted sum of `losses`, a 0-d tensor that carries gradients. A loss of weight 0 adds nothing.
@@ -119,8 +122,11 @@ class Weighting(ABC):
         Raises:
             LossError: names do not fit, a loss is not finite, or so far out of range that its weight is not finite.
         """
-        self.last, values = self._weigh(losses, factors)
-        self._seen.append(values)
+        check_names(losses, self.names, "losses and weights")
+        values = loss_values(losses, self.average)
+        self.last, seen = self._weigh(losses, values, factors)
+        self.values = values
+        self._seen.append(seen)
         # Losses of weight 0 stay in the sum: every parameter keeps a gradient, which distributed training waits for.
         stacked = torch.stack([_full(loss) for loss in losses.values()])
         total = (stacked * stacked.new_tensor([self.last[name] for name in losses])).sum()
@@ -148,14 +154,12 @@ class Weighting(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave. What was seen since and not yet learned from is forgotten."""
-        self.last, self._seen = {}, []
+        self.last, self.values, self._seen = {}, {}, []
 
     def _weigh(
-        self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None
-    ) -> tuple[dict[str, float], dict[str, float]]:
+        self, losses: Mapping[str, Tensor], values: Mapping[str, float], factors: Mapping[str, float] | None
+    ) -> tuple[dict[str, float], Mapping[str, float]]:
         """The weights of `losses`, and the values that the method saw."""
-        check_names(losses, self.names, "losses and weights")
-        values = loss_values(losses, self.average)
         if factors is not None:
             check_names(factors, self.names, "factors and losses")
             values = {name: factors[name] * value for name, value in values.items()}

@@ -3,13 +3,16 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.conflict import METHODS, ConflictWeighting
 from ada_segment.weighting.dwa import DynamicWeightAveraging
 from ada_segment.weighting.famo import FAMO
 from ada_segment.weighting.fixed import FixedWeighting
+from ada_segment.weighting.gradnorm import GradNorm
 from ada_segment.weighting.rlw import RandomLossWeighting
 from ada_segment.weighting.soft_optimal import SoftOptimalWeighting
 from ada_segment.weighting.uncertainty import UncertaintyWeighting
@@ -21,6 +24,8 @@ def equal(losses: Iterable[str]) -> FixedWeighting:
 
 
 FIXED = "fixed"
+# Parameters that are no settings.
+GIVEN = ("losses", "method")
 WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
     FIXED: equal,
     "uncertainty": UncertaintyWeighting,
@@ -28,6 +33,8 @@ WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
     "dwa": DynamicWeightAveraging,
     "rlw": RandomLossWeighting,
     "famo": FAMO,
+    "gradnorm": GradNorm,
+    **{method: partial(ConflictWeighting, method=method) for method in METHODS},
 }
 
 
@@ -48,9 +55,11 @@ def make_weighting(
     """
     if name not in WEIGHTINGS:
         raise ConfigError(f"unknown weighting {name!r}{_nearest(name, WEIGHTINGS)}")
-    known = [key for key in inspect.signature(WEIGHTINGS[name]).parameters if key != "losses"]
+    parameters = inspect.signature(WEIGHTINGS[name]).parameters
+    known = [key for key, value in parameters.items() if key not in GIVEN and value.kind is not value.VAR_KEYWORD]
+    open_ended = any(value.kind is value.VAR_KEYWORD for value in parameters.values())
     for key in settings or {}:
-        if key not in known:
+        if key in GIVEN or (key not in known and not open_ended):
             raise ConfigError(f"weighting {name} has no setting {key!r}{_nearest(key, known)}")
     seeded = {"seed": seed} if "seed" in known else {}
     try:

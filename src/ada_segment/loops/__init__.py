@@ -1,0 +1,1 @@
+"""Weights in training loops that are not ours: plain PyTorch and Lightning."""

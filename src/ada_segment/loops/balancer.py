@@ -1,0 +1,160 @@
+"""The weights of a training loop of one's own, in plain PyTorch."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from ada_segment.errors import ConfigError
+from ada_segment.loops.choice import Choice, choose_weighting
+from ada_segment.population.journal import Record
+from ada_segment.weighting.base import Weighting
+
+
+class LossBalancer:
+    """One total of a dict of named losses, under weights that may move; `total = balancer(losses)`.
+
+    Goes with mixed precision (the total is in single precision at least; give it to `GradScaler.scale`), gradients that
+    are accumulated, `torch.compile` (the balancer itself is left out of what is compiled) and `DistributedDataParallel`
+    (weights are chosen from the mean of the losses over all ranks, so that all have the same). A loss of weight 0
+    stays in the graph with gradient 0.
+
+    Args:
+        weighting: a method by name (`weighting.registry.WEIGHTINGS`: fixed, uncertainty, uw-so, dwa, rlw, famo,
+            gradnorm, pcgrad, ...); the folder of a run with its controller, or the controller's file; a JSON file of
+            weights or a schedule; weights by name; a list of those, one an epoch; a function of the epoch; or a
+            `Weighting`.
+        losses: names of the losses; not needed where the weighting has them.
+        defaults: what each loss is multiplied by before a method sees it, 1 where not given; the weights reported have
+            it in them. 0 switches a loss off. For a controller: the weights that it is relative to, those of its search
+            where not given.
+        groups: for a controller that is used on other losses: which group each belongs to.
+        epochs: length of the training; a controller needs it, a schedule is stretched over it.
+        accumulate: batches to one step of the optimiser: the method learns once a step, from their mean losses.
+        seed: of methods that draw.
+        process_group: processes that train one model together; all of them where not given.
+        settings: of the method.
+
+    Attributes:
+        weighting: the weighting itself.
+        journal: one record an epoch, as in history.jsonl: mean weights and losses, and the metric as its reward.
+
+    Raises:
+        ConfigError, LossError, RunError: an argument is not usable.
+    """
+
+    def __init__(
+        self,
+        weighting: Choice = "fixed",
+        losses: Sequence[str] | None = None,
+        *,
+        defaults: Mapping[str, float] | None = None,
+        groups: Mapping[str, str] | None = None,
+        epochs: int | None = None,
+        accumulate: int = 1,
+        seed: int = 0,
+        process_group: dist.ProcessGroup | None = None,
+        **settings: Any,
+    ) -> None:
+        if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+            raise ConfigError(f"accumulate = {accumulate!r} is not usable; it is a whole number of at least 1")
+        self.weighting: Weighting
+        self.weighting, self._factors = choose_weighting(
+            weighting, losses, defaults=defaults, groups=groups, epochs=epochs, seed=seed, settings=settings
+        )
+        self.weighting.average = self._mean_over_ranks
+        self.accumulate = accumulate
+        self.journal: list[Record] = []
+        self._group = process_group
+        self._begin_epoch()
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Names of the losses."""
+        return self.weighting.names
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the last total, d total / d loss by name; empty before the first."""
+        return dict(self.weighting.last)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # weights are numbers, and a method may ask the other ranks or take gradients
+    def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The total of raw, 0-d losses: a 0-d tensor to call `backward` on.
+
+        Raises:
+            LossError: names do not fit, or a loss is not finite; nothing has been learned from it then.
+        """
+        total = self.weighting.total(losses, self._factors)
+        self._count += 1
+        for sums, numbers in ((self._weights, self.weighting.last), (self._losses, self.weighting.values)):
+            for name, number in numbers.items():
+                sums[name] = sums.get(name, 0.0) + number
+        if self._count % self.accumulate == 0:
+            self.weighting.learn()
+        return total
+
+    def end_epoch(self, metric: float | None = None) -> Record:
+        """Tell the weighting that an epoch has ended; returns the epoch's record, which is added to the journal.
+
+        Args:
+            metric: how good the model is now, for the record.
+
+        Raises:
+            ConfigError: there was no total since the last epoch.
+        """
+        if not self._count:
+            raise ConfigError("an epoch has ended without any losses; call the balancer on each batch's losses")
+        self.weighting.learn()  # what is left of an accumulation that the epoch has cut short
+        weights, means = (
+            {name: sums[name] / self._count for name in self.losses} for sums in (self._weights, self._losses)
+        )
+        seconds = time.perf_counter() - self._started
+        member = {
+            "weights": weights,
+            "losses": means,
+            "reward": None if metric is None else float(metric),
+            "status": "ok",
+            "parent": 0 if self.journal else None,
+            "seconds": seconds,
+        }
+        record: Record = {"round": len(self.journal), "best": 0, "members": [member], "seconds": seconds}
+        self.journal.append(record)
+        self.weighting.end_epoch(means)
+        self._begin_epoch()
+        return record
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was learned, counted and written down; to be taken between epochs or, without accumulation, steps."""
+        return {
+            "weighting": self.weighting.state_dict(),
+            "journal": list(self.journal),
+            "weights": dict(self._weights),
+            "losses": dict(self._losses),
+            "count": self._count,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a state that `state_dict` gave."""
+        self.weighting.load_state_dict(state["weighting"])
+        self.journal = list(state["journal"])
+        self._begin_epoch()
+        self._weights |= state["weights"]
+        self._losses |= state["losses"]
+        self._count = state["count"]
+
+    def _begin_epoch(self) -> None:
+        self._weights: dict[str, float] = {}
+        self._losses: dict[str, float] = {}
+        self._count = 0
+        self._started = time.perf_counter()
+
+    def _mean_over_ranks(self, values: Tensor) -> Tensor:
+        if not dist.is_available() or not dist.is_initialized() or dist.get_world_size(self._group) == 1:
+            return values
+        summed = values.clone()
+        dist.all_reduce(summed, group=self._group)
+        return summed / dist.get_world_size(self._group)

@@ -1,0 +1,104 @@
+"""From what a user names to a weighting: a method, a stored controller, a schedule, weights, a function."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ada_segment.controller.stored import FILE_NAME as CONTROLLER
+from ada_segment.controller.stored import load_controller
+from ada_segment.errors import ConfigError
+from ada_segment.population.schedule import load_schedule
+from ada_segment.weighting.base import Weighting, check_names
+from ada_segment.weighting.by_epoch import EpochFunction
+from ada_segment.weighting.controlled import ControlledWeighting
+from ada_segment.weighting.fixed import FixedWeighting
+from ada_segment.weighting.recorded import RecordedWeighting
+from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
+
+Choice = (
+    str | Path | Weighting | Mapping[str, float] | Sequence[Mapping[str, float]] | Callable[[int], Mapping[str, float]]
+)
+
+
+def choose_weighting(
+    what: Choice,
+    losses: Sequence[str] | None,
+    *,
+    defaults: Mapping[str, float] | None = None,
+    groups: Mapping[str, str] | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[Weighting, dict[str, float] | None]:
+    """A weighting, and what the losses are multiplied by before it sees them. Arguments, errors: `LossBalancer`."""
+    if isinstance(what, Weighting):
+        chosen, factors = what, defaults
+    elif isinstance(what, str) and what in WEIGHTINGS:
+        chosen = make_weighting(what, _needed(losses, what), settings, seed=seed)
+        factors, settings = defaults, None
+    elif isinstance(what, str | Path) and _is_controller(Path(what)):
+        chosen, factors = _controlled(Path(what), losses, defaults, groups, epochs), None
+    else:
+        chosen, factors = _given(what, losses, epochs), None
+        if defaults is not None:
+            raise ConfigError(
+                "defaults do not go with weights that are given, which stand for themselves; leave them out"
+            )
+    if settings:
+        raise ConfigError(f"settings {', '.join(settings)} belong to a weighting that is named; {what!r} takes none")
+    if losses is not None:
+        check_names(losses, chosen.names, "losses and those of the weighting")
+    if factors is not None:
+        factors = {**dict.fromkeys(chosen.names, 1.0), **factors}
+        check_names(factors, chosen.names, "defaults and losses")
+    return chosen, None if factors is None else dict(factors)
+
+
+def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weighting:
+    """Weights that stand for themselves: by name, epoch by epoch, in a file, or by a function of the epoch."""
+    if isinstance(what, str | Path):
+        if isinstance(what, str) and not Path(what).exists():
+            raise ConfigError(
+                f"weighting {what!r} is neither a method ({', '.join(WEIGHTINGS)}) nor a run folder, a controller or a "
+                "JSON file of weights"
+            )
+        return RecordedWeighting(load_schedule(what), epochs=epochs)
+    if isinstance(what, Mapping):
+        return FixedWeighting(what)
+    if isinstance(what, Sequence):
+        return RecordedWeighting(what, epochs=epochs)
+    if callable(what):
+        return EpochFunction(_needed(losses, "a function"), what)
+    raise ConfigError(
+        f"{what!r} is no weighting; give a method's name, a path, weights by name, or a function of the epoch"
+    )
+
+
+def _controlled(
+    path: Path,
+    losses: Sequence[str] | None,
+    defaults: Mapping[str, float] | None,
+    groups: Mapping[str, str] | None,
+    epochs: int | None,
+) -> ControlledWeighting:
+    """A stored controller on these losses; defaults and groups that are not given are those of its search."""
+    if epochs is None:
+        raise ConfigError(f"the controller of {path} goes by the share of the training that is done; give epochs")
+    controller = load_controller(path)
+    about = controller.about()
+    names = tuple(losses) if losses is not None else controller.losses
+    defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})
+    groups = {name: about["groups"].get(name, name) for name in names} | dict(groups or {})
+    check_names(defaults, names, "defaults and losses")
+    check_names(groups, names, "groups and losses")
+    return ControlledWeighting(controller.rebound(names, defaults, groups), epochs=epochs)
+
+
+def _is_controller(path: Path) -> bool:
+    return (path / CONTROLLER).exists() or path.suffix == Path(CONTROLLER).suffix
+
+
+def _needed(losses: Sequence[str] | None, what: str) -> Sequence[str]:
+    if losses is None or isinstance(losses, str):
+        raise ConfigError(f"losses = {losses!r} is not usable: {what} needs the list of the losses' names")
+    return losses

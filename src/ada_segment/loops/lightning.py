@@ -1,0 +1,111 @@
+"""A callback for Lightning: the module yields a dict of losses, the balancer makes the total.
+
+from ada_segment.loops.lightning import BalanceLosses
+
+trainer = Trainer(callbacks=[BalanceLosses(LossBalancer("famo", ["mask", "box"]), monitor="val_pq")])
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ada_segment.errors import ConfigError, LossError
+from ada_segment.loops.balancer import LossBalancer
+
+# The same library under its two names; a trainer wants callbacks of its own.
+LIBRARIES = ("lightning.pytorch", "pytorch_lightning")
+_MADE: dict[tuple[type, ...], type] = {}
+
+
+class _BalanceLosses:
+    """Makes the total of a LightningModule whose `training_step` returns a dict of named, raw, 0-d losses.
+
+    Fit for automatic optimisation. While a training lasts the module's `training_step` is wrapped: Lightning gets
+    {"loss": total, "losses": the raw losses}, which other callbacks see as the step's outputs. Works with
+    `lightning.pytorch` and with `pytorch_lightning`, with mixed precision, accumulated gradients (the trainer's
+    `accumulate_grad_batches` is followed) and several devices. What the weighting has learned is in Lightning's
+    checkpoints.
+
+    Args:
+        balancer: the weights.
+        monitor: name of a logged metric that the balancer's journal shall hold, such as "val_pq".
+        key: where the dict of losses is in what `training_step` returns; None: it is the dict itself.
+        log: log each epoch's mean weights as weight/NAME.
+
+    Raises:
+        ConfigError: neither library is installed; in `fit`, the module optimises by hand.
+        LossError: in `fit`, `training_step` returned something else, or a loss is not usable.
+    """
+
+    def __init__(
+        self, balancer: LossBalancer, *, monitor: str | None = None, key: str | None = None, log: bool = True
+    ) -> None:
+        self.balancer = balancer
+        self.monitor, self.key, self.log = monitor, key, log
+        self._original: Any = None
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Wrap the training step."""
+        if stage != "fit":
+            return
+        if not pl_module.automatic_optimization:
+            raise ConfigError("BalanceLosses needs automatic optimisation; call the LossBalancer in your training_step")
+        self.balancer.accumulate = trainer.accumulate_grad_batches
+        self._original = pl_module.training_step
+        pl_module.training_step = self._step
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Give the module its own training step back."""
+        if self._original is not None:
+            del pl_module.training_step  # the instance's, which hides that of the class
+            self._original = None
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Tell the balancer, with the metric that is monitored."""
+        metric = trainer.callback_metrics.get(self.monitor) if self.monitor is not None else None
+        record = self.balancer.end_epoch(None if metric is None else float(metric))
+        if self.log:
+            weights = record["members"][0]["weights"]
+            pl_module.log_dict({f"weight/{name}": weight for name, weight in weights.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The balancer's."""
+        return self.balancer.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Return to a state that `state_dict` gave."""
+        self.balancer.load_state_dict(state_dict)
+
+    def _step(self, *args: Any, **kwargs: Any) -> Any:
+        output = self._original(*args, **kwargs)
+        if output is None:  # Lightning's way to skip a batch
+            return None
+        losses = output if self.key is None or not isinstance(output, Mapping) else output.get(self.key)
+        if not isinstance(losses, Mapping):
+            where = "training_step" if self.key is None else f"{self.key!r} of what training_step returned"
+            raise LossError(f"{where} gave {type(losses).__name__}, not a dict of losses by name")
+        total: Tensor = self.balancer(losses)
+        rest = {} if self.key is None else dict(output)
+        return {**rest, "loss": total, self.key or "losses": {name: loss.detach() for name, loss in losses.items()}}
+
+
+def __getattr__(name: str) -> Any:
+    """The class `BalanceLosses`, made when it is first asked for, since it derives from Lightning's own."""
+    if name != "BalanceLosses":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    bases = [importlib.import_module(library).Callback for library in LIBRARIES if library in sys.modules]
+    for library in LIBRARIES if not bases else ():
+        try:
+            bases = [importlib.import_module(library).Callback]
+            break
+        except ImportError:
+            continue
+    if not bases:
+        raise ConfigError("BalanceLosses needs Lightning: pip install 'ada-segment[lightning]'")
+    if tuple(bases) not in _MADE:
+        about = {"__module__": __name__, "__qualname__": name, "__doc__": _BalanceLosses.__doc__}
+        _MADE[tuple(bases)] = type(name, (_BalanceLosses, *bases), about)
+    return _MADE[tuple(bases)]

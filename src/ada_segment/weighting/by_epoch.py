@@ -1,0 +1,46 @@
+"""A user's own rule: weights as a function of the epoch."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ada_segment.weighting.base import Weighting, check_names, check_weights
+
+
+class EpochFunction(Weighting):
+    """Weights from a function of the epoch, asked once an epoch.
+
+    Cost: none. When: the rule is known, such as a loss that comes in after the tenth epoch or fades out.
+
+    Args:
+        losses: names.
+        function: takes the epoch, from 0, to the weight of each loss, by name.
+
+    Raises:
+        LossError: what the function gives for epoch 0 (later: for a later one) has other names, or a weight is negative
+            or not finite.
+    """
+
+    def __init__(self, losses: Iterable[str], function: Callable[[int], Mapping[str, float]]) -> None:
+        super().__init__(losses)
+        self.function = function
+        self._turn_to(0)
+
+    def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        return self._weights
+
+    def end_epoch(self, means: Mapping[str, float]) -> None:
+        self._turn_to(self._epoch + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._turn_to(state["epoch"])
+
+    def _turn_to(self, epoch: int) -> None:
+        weights = self.function(epoch)
+        check_names(weights, self.names, f"weights of epoch {epoch} and losses")
+        self._weights, self._epoch = check_weights(weights), epoch

@@ -1,0 +1,75 @@
+"""The gradient of each loss alone, for the methods that look at more than values."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from ada_segment.errors import LossError
+from ada_segment.weighting.base import Average
+
+
+def shared_parameters(losses: Mapping[str, Tensor]) -> list[Tensor]:
+    """The parameters that at least two of the losses reach, found by walking back through their graphs.
+
+    Raises:
+        LossError: there are none.
+    """
+    reached: dict[Tensor, int] = {}
+    for loss in losses.values():
+        for leaf in _leaves(loss):
+            reached[leaf] = reached.get(leaf, 0) + 1
+    shared = [leaf for leaf, count in reached.items() if count > 1]
+    if not shared:
+        raise LossError(
+            f"losses {', '.join(losses)} share no parameters, so that their gradients cannot be compared; take a "
+            "weighting that goes by their values, or fixed weights"
+        )
+    return shared
+
+
+def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average: Average | None) -> Tensor:
+    """The inner products [n, n] (double, CPU) of the losses' gradients with respect to `parameters`.
+
+    Costs one backward pass a loss, and memory for that many gradients. The graph is kept.
+
+    Args:
+        losses: 0-d, by name.
+        parameters: of which the gradients are taken; one that a loss does not reach has gradient 0.
+        average: takes gradients to their mean over the processes that train one model.
+    """
+    rows = [_gradient(loss, parameters) for loss in losses.values()]
+    if average is not None:
+        rows = [average(row) for row in rows]
+    # In double precision piece by piece: squares of single precision run over at 1e19.
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    for pieces in zip(*(row.split(1 << 20) for row in rows), strict=True):
+        block = torch.stack(pieces).double()
+        total += (block @ block.T).cpu()
+    return total
+
+
+def _gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    """The gradient of one loss, flat."""
+    found: Sequence[Tensor | None] = [None] * len(parameters)
+    if loss.requires_grad:
+        found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    pairs = zip(found, parameters, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).detach().float().flatten() for g, p in pairs])
+
+
+def _leaves(loss: Tensor) -> set[Tensor]:
+    """The tensors at which a loss's graph ends: parameters, which take up gradients."""
+    if loss.is_leaf:
+        return {loss} if loss.requires_grad else set()
+    waiting, seen, leaves = [loss.grad_fn], {loss.grad_fn}, set()
+    while waiting:
+        node = waiting.pop()
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            leaves.add(variable)
+        for after, _ in node.next_functions if node is not None else ():
+            if after is not None and after not in seen:
+                seen.add(after)
+                waiting.append(after)
+    return leaves

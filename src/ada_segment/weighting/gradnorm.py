@@ -1,0 +1,78 @@
+"""GradNorm: gradients of all losses of a size, faster for what is behind."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.gradients import gramian, shared_parameters
+from ada_segment.weighting.learned import Learned
+
+# A weight that reached 0 would have no gradient to come back by.
+LEAST = 1e-4
+
+
+class GradNorm(Weighting):
+    """Chen, Badrinarayanan, Lee & Rabinovich, GradNorm (ICML 2018, arXiv:1711.02257), algorithm 1.
+
+    With g_i the norm of the gradient of L_i, G_i = w_i g_i and its mean G, and r_i = (L_i / L_i(0)) over its mean: the
+    w_i go down sum_i |G_i - G r_i^alpha|, where G r_i^alpha counts as constant, and are then scaled to sum to their
+    number.
+
+    Cost: one extra backward pass a loss, through what lies between it and the shared parameters, and memory for that
+    many gradients. When: losses whose values say nothing of the size of their gradients, few of them, and time.
+
+    A loss without gradient in a batch keeps its weight. The scale of a loss does not matter once the w_i have settled.
+
+    Args:
+        losses: names.
+        alpha: how strongly what is behind is pulled; 1.5 in most of the paper.
+        lr: learning rate of the w_i (Adam); 0.025 as in the paper's experiments on NYUv2.
+        shared: parameters whose gradients are compared; the paper takes the last shared layer, which is cheap. Those
+            that at least two losses reach when not given.
+    """
+
+    def __init__(
+        self, losses: Iterable[str], *, alpha: float = 1.5, lr: float = 0.025, shared: Iterable[Tensor] | None = None
+    ) -> None:
+        super().__init__(losses)
+        self.alpha = alpha
+        self.shared: Sequence[Tensor] | None = None if shared is None else list(shared)
+        self._w = Learned(self.names, start=1.0, lr=lr)
+        self._first: dict[str, float] | None = None
+        self._norms: dict[str, float] = {}
+
+    def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        parameters = self.shared if self.shared is not None else shared_parameters(losses)
+        squares = gramian(losses, parameters, self.average).diagonal().tolist()
+        self._norms = {name: math.sqrt(square) for name, square in zip(losses, squares, strict=True)}
+        return self._w.values
+
+    def step(self, values: Mapping[str, float]) -> None:
+        if self._first is None:
+            self._first = dict(values)
+        w, norms = self._w.values, self._norms
+        names = [name for name in self.names if norms[name] > 0 and math.isfinite(norms[name])]
+        if not names:
+            return
+        ratios = {name: values[name] / self._first[name] if self._first[name] else 1.0 for name in names}
+        mean_ratio = sum(ratios.values()) / len(names) or 1.0
+        mean_norm = sum(w[name] * norms[name] for name in names) / len(names)
+        ahead = {
+            name: w[name] * norms[name] - mean_norm * max(ratios[name] / mean_ratio, 0.0) ** self.alpha
+            for name in names
+        }
+        self._w.descend({name: math.copysign(norms[name], gap) for name, gap in ahead.items() if gap})
+        moved = {name: max(weight, LEAST) for name, weight in self._w.values.items()}
+        scale = len(self.names) / sum(moved.values())
+        self._w.set({name: scale * weight for name, weight in moved.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"w": self._w.state_dict(), "first": self._first}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._w.load_state_dict(state["w"])
+        self._first = None if state["first"] is None else dict(state["first"])

@@ -1,0 +1,54 @@
+"""Weights epoch by epoch that were recorded before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ada_segment.errors import ConfigError
+from ada_segment.weighting.base import Weighting, check_names, check_weights
+
+
+class RecordedWeighting(Weighting):
+    """A schedule, as a search or somebody's notes gave it.
+
+    Cost: none. When: to repeat a training, to hand the schedule found by a search to another model, or to write down by
+    hand when a loss shall come in.
+
+    Args:
+        schedule: weights by name, one mapping an epoch.
+        epochs: length T of the training. With it, a schedule of S entries gives entry floor((t + 1/2) S / T) to epoch
+            t, so that a longer training passes through the same weights at the same share of its length. Without, epoch
+            t has entry t, and the last one once they are used up.
+
+    Raises:
+        ConfigError: the schedule is empty, or there is no epoch.
+        LossError: a weight is negative or not finite, or names differ between entries.
+    """
+
+    def __init__(self, schedule: Sequence[Mapping[str, float]], *, epochs: int | None = None) -> None:
+        if not schedule or (epochs is not None and epochs < 1):
+            raise ConfigError(
+                f"a schedule of {len(schedule)} entries over {epochs} epochs is not usable; both are >= 1"
+            )
+        super().__init__(schedule[0])
+        self.schedule = [check_weights(entry) for entry in schedule]
+        for entry in self.schedule:
+            check_names(entry, self.names, "entries of the schedule")
+        self.epochs = epochs
+        self._epoch = 0
+
+    def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        length, epochs = len(self.schedule), self.epochs
+        index = self._epoch if epochs is None else (2 * self._epoch + 1) * length // (2 * epochs)
+        return self.schedule[min(index, length - 1)]
+
+    def end_epoch(self, means: Mapping[str, float]) -> None:
+        self._epoch += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._epoch = state["epoch"]
