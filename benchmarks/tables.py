@@ -9,28 +9,12 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import evidence_tables
 import results_file
+from markdown_table import latest, table, where
 
 DOCS = Path(__file__).parents[1] / "docs"
-Line = dict[str, Any]
-
-
-def table(headings: list[str], rows: list[list[object]]) -> str:
-    """A Markdown table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def latest(lines: list[Line], *keys: str) -> list[Line]:
-    """The last line of each setting, in the order of the settings."""
-    newest = {tuple(str(line[key]) for key in keys): line for line in lines}
-    return [newest[key] for key in sorted(newest)]
-
-
-def where(line: Line) -> str:
-    return f"{line['device']}, {line['threads']} thread, torch {line['versions']['torch']}, {line['when'][:10]}"
 
 
 def overfit() -> str:
@@ -157,6 +141,10 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "data_index": data_index,
         "data_workers": data_workers,
         "reward_study": reward_study,
+    },
+    "results.md": {
+        "scenes": lambda: evidence_tables.arms("scenes"),
+        "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
     },
 }
 """What makes the text between the markers <!-- NAME --> and <!-- /NAME --> of each document."""

@@ -1,0 +1,70 @@
+"""Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
+
+import results_file
+from evidence import ARMS, NAME
+from markdown_table import Line, latest, table, where
+
+from ada_segment.report.student import Estimate, estimate
+
+BASELINE = "default"
+
+
+def arms(regime: str) -> str:
+    """Every arm: means over seeds with 95 % intervals, and differences to the default weights paired by seed."""
+    lines = of_regime(regime)
+    baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE}
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        runs = [line for line in lines if line["arm"] == arm]
+        if not runs:
+            continue
+        pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != BASELINE]
+        rows.append(
+            [
+                arm,
+                len(runs),
+                shown(estimate([pq(run) for run in runs])),
+                shown(estimate([pq(run) - pq(base) for run, base in pairs]), signed=True),
+                shown(estimate([pq(run, "tuned", "things") for run in runs])),
+                shown(estimate([pq(run, "tuned", "stuff") for run in runs])),
+                shown(estimate([pq(run, "usual") for run in runs])),
+                shown(estimate([pq(run, "usual") - pq(base, "usual") for run, base in pairs]), signed=True),
+                f"{sum(run['epochs'] for run in runs) / len(runs):.0f}",
+                f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}",
+            ]
+        )
+    headings = ["arm", "seeds", "PQ", "less default", "things", "stuff"]
+    headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
+    device = f"{where(lines[-1])}." if lines else ""
+    return f"{device}\n\n{table(headings, rows)}"
+
+
+def seeds(regime: str) -> str:
+    """PQ of every training, thresholds tuned."""
+    lines = of_regime(regime)
+    numbers = sorted({line["seed"] for line in lines})
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        by_seed = {line["seed"]: f"{pq(line):.1f}" for line in lines if line["arm"] == arm}
+        if by_seed:
+            rows.append([arm, *(by_seed.get(number, "") for number in numbers)])
+    return table(["arm", *(f"seed {number}" for number in numbers)], rows)
+
+
+def of_regime(regime: str) -> list[Line]:
+    """The newest line of each cell."""
+    return [line for line in latest(results_file.read(NAME), "regime", "arm", "seed") if line["regime"] == regime]
+
+
+def pq(line: Line, how: str = "tuned", group: str = "all") -> float:
+    """In percent, on the test split."""
+    return 100 * float(line["test"][how][group]["pq"])
+
+
+def shown(value: Estimate | None, *, signed: bool = False) -> str:
+    """Mean and half the width of its 95 % interval; an interval that leaves 0 out is set in bold."""
+    if value is None:
+        return ""
+    mean = f"{value.mean:+.1f}" if signed else f"{value.mean:.1f}"
+    text = mean if value.half is None else f"{mean} ± {value.half:.1f}"
+    return f"**{text}**" if signed and value.differs_from_zero else text
