@@ -152,7 +152,8 @@ class ProcessCrew:
             process.kill()
         for process, connection in zip(worker.processes, worker.connections, strict=True):
             process.join()
-            process.close()
+            with contextlib.suppress(ValueError):  # somebody else in this program has waited for it
+                process.close()
             connection.close()
         if worker.target is not None:
             worker.target.unlink(missing_ok=True)

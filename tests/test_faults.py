@@ -1,0 +1,434 @@
+"""Nights with faults: searches and workers that are killed, members that go wrong, disks that are full, Ctrl-C."""
+
+import contextlib
+import mmap
+import multiprocessing
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_members import NAMES
+from worker_members import Says, Toys, without_times
+
+from ada_segment.errors import RunError, SearchError
+from ada_segment.population.executors import ExecutorSettings
+from ada_segment.population.interruption import Interruption
+from ada_segment.population.journal import read_journal
+from ada_segment.population.search import SearchResult, _job_seed, search
+from ada_segment.storage import load_state
+
+TESTS = Path(__file__).parent
+
+
+def run(make: Any = None, **how: Any) -> SearchResult:
+    return search(make or Toys(state=500), **{"losses": NAMES, "rounds": 4, "members": 4, **how})
+
+
+def journal_of(folder: Path) -> list[Any]:
+    return [without_times(record) for record in read_journal(folder / "history.jsonl")]
+
+
+# -- the search is killed ----------------------------------------------------------------------------------------------
+
+KILLS = 20
+DOING = ("training", "writing", "removing", "between")
+
+
+class Watched:
+    """Two numbers that a forked child leaves for its parent: steps done, and what it is at."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 16)
+
+    def step(self, doing: str) -> None:
+        self._memory[:16] = struct.pack("qq", self.steps + 1, DOING.index(doing))
+
+    def reset(self) -> None:
+        self._memory[:16] = struct.pack("qq", 0, 0)
+
+    @property
+    def steps(self) -> int:
+        steps: int = struct.unpack("qq", self._memory[:16])[0]
+        return steps
+
+    @property
+    def doing(self) -> str:
+        return DOING[struct.unpack("qq", self._memory[:16])[1]]
+
+
+def searching(watched: Watched, out: Path) -> None:
+    """A child's life: the search, telling of each training and of each access to the disk before it is done."""
+
+    def told(function: Callable[..., Any], doing: str) -> Callable[..., Any]:
+        def wrapper(*args: Any, **more: Any) -> Any:
+            watched.step(doing)
+            result = function(*args, **more)
+            watched.step("between")
+            return result
+
+        return wrapper
+
+    class Told:
+        def __init__(self, seed: int) -> None:
+            self._toy = Toys(state=500, seconds=0.002)(seed)
+            self.evaluate, self.state_dict = self._toy.evaluate, self._toy.state_dict
+            self.load_state_dict = self._toy.load_state_dict
+            self.train = told(self._toy.train, "training")
+
+    os.fsync = told(os.fsync, "writing")
+    Path.replace = told(Path.replace, "writing")  # type: ignore[method-assign]
+    Path.write_text = told(Path.write_text, "writing")  # type: ignore[method-assign]
+    Path.unlink = told(Path.unlink, "removing")  # type: ignore[method-assign]
+    run(Told, out=out, resume=True, rounds=ROUNDS, checkpoint_minutes=0)
+
+
+ROUNDS = 12
+
+
+# Python 3.12 warns of forks beside threads; the child uses none of them.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    """SIGKILL from outside, twenty times: in rounds, between them and while checkpoints are written."""
+    whole = run(Toys(state=500), rounds=ROUNDS, out=tmp_path / "whole")
+    watched, chance, hit = Watched(), random.Random(6), []
+    while len(hit) < KILLS:
+        watched.reset()
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                searching(watched, tmp_path / "run")
+            os._exit(0)
+        steps = chance.randrange(1, 60)
+        wanted = chance.choice([("training",), ("writing", "removing"), DOING])
+        end = time.monotonic() + 60
+        while watched.steps < steps or watched.doing not in wanted:
+            assert time.monotonic() < end
+            if os.waitpid(child, os.WNOHANG)[0]:
+                pytest.fail(f"the search was over after {len(hit)} kills; it was not killed often enough")
+        time.sleep(chance.random() * 0.002)
+        os.kill(child, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        hit.append(watched.doing)
+    assert {"training", "writing"} <= set(hit)
+    resumed = run(Toys(state=500), rounds=ROUNDS, out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    assert journal_of(tmp_path / "run") == journal_of(tmp_path / "whole")
+    for name in ("schedule.json", "best.json", "controller.json"):
+        assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    best = load_state(tmp_path / "run" / "best.safetensors")
+    assert best["matrix"].tolist() == whole.best_state["matrix"].tolist()
+    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("[!.]*"))
+    assert kept == sorted(path.name for path in (tmp_path / "whole" / "checkpoints").iterdir())
+
+
+# -- workers are killed ------------------------------------------------------------------------------------------------
+
+
+def killing(find: Callable[[], list[int]], count: int, seed: int, over: threading.Event) -> list[int]:
+    """Kill one of the processes that `find` gives, `count` times, each time a random while after there is one."""
+    chance, killed = random.Random(seed), []
+    while len(killed) < count and not over.is_set():
+        over.wait(chance.uniform(0.0, 0.3))
+        if found := [pid for pid in find() if pid not in killed]:
+            killed.append(chance.choice(found))
+            os.kill(killed[-1], signal.SIGKILL)
+    return killed
+
+
+def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    how = {"rounds": 16, "strategy": "pbt"}
+    whole = run(**how)
+    over, killed, said = threading.Event(), [], Says()
+
+    def workers() -> list[int]:
+        """Those that have made their member."""
+        return [int(mark.stem) for mark in tmp_path.glob("*.pid")]
+
+    killer = threading.Thread(target=lambda: killed.extend(killing(workers, 10, 4, over)))
+    killer.start()
+    settings = ExecutorSettings(kind="processes", workers=2, restarts=20)
+    try:
+        found = run(Toys(state=500, seconds=0.15, folder=tmp_path), executor=settings, observer=said, **how)
+    finally:
+        over.set()
+        killer.join()
+    assert len(killed) == 10
+    assert len([text for text in said.texts if "SIGKILL" in text]) == 10
+    assert len([text for text in said.texts if "which is repeated" in text]) > 5
+    assert without_times(found.journal) == without_times(whole.journal)
+    assert multiprocessing.active_children() == []
+
+
+# -- members go wrong --------------------------------------------------------------------------------------------------
+
+
+def seed_of(round: int, member: int) -> int:
+    return _job_seed(0, round, 0, member)
+
+
+def test_whatever_a_member_does_costs_that_member_alone(tmp_path: Path) -> None:
+    """Five kinds of failure in one search by two workers; the others and all later rounds are as ever."""
+    planted = {
+        seed_of(1, 0): "nan",
+        seed_of(1, 3): "hang",
+        seed_of(2, 1): "memory",
+        seed_of(2, 2): "exit",
+        seed_of(3, 0): "raise",
+        seed_of(3, 1): "kill once",
+    }
+    settings = ExecutorSettings(kind="processes", workers=2, time_limit=2.0, restarts=1)
+    said = Says()
+    toys = Toys(state=500, planted=planted, folder=tmp_path)
+    found = run(toys, executor=settings, strategy="select-only", out=tmp_path / "run", observer=said)
+    failed = {
+        (record["round"], k): member["status"].removeprefix("failed: ")
+        for record in found.journal
+        for k, member in enumerate(record["members"])
+        if member["status"] != "ok"
+    }
+    assert failed == {
+        (1, 0): "not finite: mask = nan",
+        (1, 3): "TimeLimit: took longer than time_limit = 2 s",
+        (2, 1): "MemoryError: no room for 3 GiB",
+        (2, 2): "WorkerLost: 2 workers were lost in training it; the last: ended with exit status 3",
+        (3, 0): "ValueError: the loader found a broken picture",
+    }
+    assert any("member 1 in round 3, which is repeated" in text for text in said.texts)
+    assert found.journal[3]["members"][1]["status"] == "ok"
+    assert load_state(tmp_path / "run" / "best.safetensors")["matrix"].tolist() == found.best_state["matrix"].tolist()
+    # Where nothing goes wrong, the numbers are those of a search in which nothing does.
+    plain = run(strategy="select-only")
+    assert without_times(found.journal[0]) == without_times(plain.journal[0])
+    assert without_times(found.journal[1]["members"][1]) == without_times(plain.journal[1]["members"][1])
+
+
+def test_all_members_failing_ends_with_the_best_so_far_on_the_disk(tmp_path: Path) -> None:
+    planted = {
+        seed: "memory" for member in range(2) for attempt in (0, 1) for seed in [_job_seed(0, 2, attempt, member)]
+    }
+    with pytest.raises(SearchError, match=r"all 2 members of round 2 failed.*no room for 3 GiB.*can be resumed"):
+        run(Toys(planted=planted), members=2, strategy="select-only", out=tmp_path / "run")
+    assert len(journal_of(tmp_path / "run")) == 2
+    assert load_state(tmp_path / "run" / "best.safetensors")["path"].shape[1] == 3
+
+
+# -- the disk ----------------------------------------------------------------------------------------------------------
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path: Path) -> None:
+    """One bit of the tensors, which are at the end."""
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied])
+def test_a_damaged_checkpoint_is_left_out_and_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    whole = run(out=tmp_path / "run")
+    damage(tmp_path / "run" / "checkpoints" / "round-00003.safetensors")
+    said = Says()
+    resumed = run(out=tmp_path / "run", resume=True, observer=said)
+    assert without_times(resumed.journal) == without_times(whole.journal) == journal_of(tmp_path / "run")
+    assert said.texts[0].startswith("checkpoint round-00003.safetensors is not whole and was left out")
+    assert said.texts[1] == "the journal's lines after round 3 (4) have no whole checkpoint, left out"
+    assert said.texts[2] == "going on with round 4 of 4"
+
+
+def test_when_all_checkpoints_are_damaged_nothing_is_thrown_away(tmp_path: Path) -> None:
+    run(out=tmp_path / "run")
+    for path in (tmp_path / "run" / "checkpoints").glob("*.safetensors"):
+        flipped(path)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=r"round-0000\d\.safetensors is damaged"):
+        run(out=tmp_path / "run", resume=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_damaged_parts_of_a_round_are_trained_again(tmp_path: Path) -> None:
+    class Stops(Says):
+        def member_finished(self, round: int, index: int, record: Any) -> None:
+            if (round, index) == (1, 2):
+                raise KeyboardInterrupt
+
+    whole = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(out=tmp_path / "run", observer=Stops())
+    parts = sorted((tmp_path / "run" / "checkpoints").glob("part-*.safetensors"))
+    assert [path.name for path in parts] == [f"part-00001-0-0000{k}.safetensors" for k in range(3)]
+    truncated(parts[1])
+    said = Says()
+    resumed = run(out=tmp_path / "run", resume=True, observer=said)
+    assert said.texts[0].startswith("part-00001-0-00001.safetensors is not whole")
+    assert said.texts[1] == "going on with round 2 of 4, 2 of its members are done already"
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    assert not list((tmp_path / "run" / "checkpoints").glob("part-*"))
+
+
+def test_parts_are_written_within_a_round_when_that_is_asked_for(tmp_path: Path) -> None:
+    seen: dict[float | None, list[int]] = {}
+    for minutes in (0, None, 1000):
+        out, counts = tmp_path / str(minutes), []
+
+        class Counts(Says):
+            def member_finished(self, *_: Any, out: Path = out, counts: list[int] = counts) -> None:
+                counts.append(len(list((out / "checkpoints").glob("part-*.safetensors"))))
+
+        run(out=out, rounds=2, observer=Counts(), checkpoint_minutes=minutes)
+        seen[minutes] = counts
+    assert seen == {0: [1, 2, 3, 4, 1, 2, 3, 4], None: [0] * 8, 1000: [0] * 8}
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from toy_members import NAMES
+from worker_members import Says, Toys
+from ada_segment import search
+from ada_segment.errors import RunError
+
+class Fills(Says):
+    def round_finished(self, record):
+        if record["round"] == 1:  # as a full disk does, this refuses to write more
+            resource.setrlimit(resource.RLIMIT_FSIZE, (@LIMIT@, resource.RLIM_INFINITY))
+
+try:
+    search(Toys(state=500), losses=NAMES, rounds=4, members=4, out=Path(sys.argv[1]), observer=Fills())
+except RunError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1500])
+def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tmp_path: Path, size: int) -> None:
+    """At once, and when there is room for the journal's line but not for the checkpoint."""
+    whole = run()
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL.replace("@LIMIT@", str(size)), str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "File too large" in ran.stdout
+    assert "go on with resume" in ran.stdout
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert names == [f"round-0000{k}.{end}" for k in range(2) for end in ("json", "safetensors")]
+    resumed = run(out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+
+
+def test_a_folder_without_write_permission_is_a_clear_error(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        tmp_path.chmod(0o500)
+    place = Path("/sys/run") if os.getuid() == 0 else tmp_path / "run"  # not even root may write there
+    with pytest.raises(RunError, match=r"(not permitted|denied|Read-only).*make .* writable"):
+        run(out=place, rounds=1)
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_interruption_waits_for_what_is_being_written_the_second_does_not() -> None:
+    done = []
+
+    def once() -> None:
+        with Interruption() as interruption:
+            with interruption.whole():
+                signal.raise_signal(signal.SIGINT)
+                done.append("written")
+            done.append("not reached")
+
+    def twice() -> None:
+        with Interruption() as interruption, interruption.whole():
+            signal.raise_signal(signal.SIGINT)
+            done.append("still here")
+            signal.raise_signal(signal.SIGINT)
+            done.append("not reached")
+
+    for interrupted in (once, twice):
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+    assert done == ["written", "still here"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_program_s_own_handler_is_left_alone() -> None:
+    got = []
+    before = signal.signal(signal.SIGINT, lambda *_: got.append("mine"))
+    try:
+        with Interruption():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert got == ["mine"]
+
+
+CTRL_C = """
+import sys, time
+from pathlib import Path
+from toy_members import NAMES
+from worker_members import Says, Toys
+from ada_segment import search
+
+class Tells(Says):
+    def member_finished(self, round, index, record):
+        if (round, index) == (1, 0):
+            Path(sys.argv[1], "..", "now").touch()
+
+if __name__ == "__main__":
+    search(Toys(state=500, seconds=float(sys.argv[2])), losses=NAMES, rounds=4, members=4, out=Path(sys.argv[1]),
+           executor=sys.argv[3], observer=Tells())
+"""
+
+
+@pytest.mark.parametrize(("executor", "seconds"), [("local", 0.3), ("processes", 0.8)])
+def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seconds: float) -> None:
+    """As a terminal sends it: to every process of the group."""
+    whole = run()
+    script = tmp_path / "script.py"
+    script.write_text(CTRL_C)
+    place = tmp_path / "place"
+    place.mkdir()
+    started = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "run"), str(seconds), executor],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "TMPDIR": str(place)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not (tmp_path / "now").exists():
+            assert time.monotonic() < end
+            assert started.poll() is None
+            time.sleep(0.01)
+        os.killpg(started.pid, signal.SIGINT)
+        _, error = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    assert error.count("Traceback") == 1, error
+    assert list(place.iterdir()) == []
+    said = Says()
+    resumed = run(out=tmp_path / "run", resume=True, observer=said)
+    assert said.texts[0].startswith("going on with round 2 of 4, ")
+    assert said.texts[0].endswith("of its members are done already")
+    assert without_times(resumed.journal) == without_times(whole.journal)
