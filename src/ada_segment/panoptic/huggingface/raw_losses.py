@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ada_segment.errors import ConfigError
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.panoptic.huggingface.families import family_of
 
 
@@ -75,6 +75,7 @@ def raw_losses(network: Any, **inputs: Any) -> tuple[dict[str, Tensor], Any]:
 
     Raises:
         ConfigError: the inputs hold no labels.
+        LossError: the library gives other losses than are known here.
     """
     network.kept = []
     output = network(**inputs)
@@ -85,7 +86,17 @@ def raw_losses(network: Any, **inputs: Any) -> tuple[dict[str, Tensor], Any]:
     family = family_of(network.config.model_type, type(network).__name__)
     # EoMT computes the losses of each layer by a call of its own, the last layer's last.
     found = dict(kept[-1]) | {f"{name}_{i}": loss for i, layer in enumerate(kept[:-1]) for name, loss in layer.items()}
-    return {name: found[name] for name in family.names(network.config)}, output
+    names = family.names(network.config)
+    missing = [name for name in names if name not in found]
+    # DETR counts wrong boxes besides; what has no gradient teaches nothing.
+    unknown = [name for name, loss in found.items() if name not in names and loss.requires_grad]
+    if missing or unknown:
+        raise LossError(
+            f"{type(network).__name__} gives other losses than are known here; "
+            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+        )
+    # OneFormer's have one element and one dimension.
+    return {name: found[name].reshape(()) for name in names}, output
 
 
 def _float(value: Any) -> Any:
