@@ -17,18 +17,24 @@ from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.picture import read_picture_size
 from ada_segment.data.writing import write_scenes
 from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
+from ada_segment.panoptic.merge import merge
+from ada_segment.panoptic.quality import PanopticQuality
 from ada_segment.population.observer import Silent
+from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
 from ada_segment.runs.settings_file import read_settings
 from ada_segment.runs.stored_model import load_model
+from ada_segment.training.evaluation import predict_all
 
 FILES = {
     "best.json",
     "best.safetensors",
     "checkpoints",
     "config.yaml",
+    "examples",
+    "examples.json",
     "history.jsonl",
     "metrics.json",
     "overlays.png",
@@ -80,6 +86,28 @@ def test_a_search_leaves_all_that_is_promised(searched: Path) -> None:
     about = json.loads((searched / "best.json").read_text())
     assert about["thresholds"] == metrics["thresholds"]["tuned"]
     assert about["reward"] == max(r["members"][r["best"]]["reward"] for r in records)
+
+
+def test_the_pq_of_each_test_picture_is_that_of_the_stored_model(searched: Path) -> None:
+    """Predicted and counted again, picture by picture; what is drawn can be opened."""
+    stored, dataset = load_model(searched), open_part(small(), source=None, split="test")
+    predictions, truths = predict_all(stored.network, dataset, stored.resize, batch_size=1)
+    things = frozenset(category.id for category in stored.categories.things)
+    content = json.loads((searched / "examples.json").read_text())
+    assert content["split"] == "test"
+    assert len(content["pictures"]) == len(dataset) == 6
+    total = PanopticQuality(stored.categories)
+    for index, picture in enumerate(content["pictures"]):
+        one = PanopticQuality(stored.categories)
+        one.update(merge(predictions[index], stored.thresholds, things), truths[index])
+        total.merge(one)
+        assert picture["name"] == dataset[index].name
+        assert picture["pq"] == pytest.approx(one.compute().pq, abs=1e-6)
+        assert [picture[key] for key in ("tp", "fp", "fn")] == one.counts[0, :, :3].sum(0).tolist()
+        with Image.open(searched / picture["drawn"]) as strip:
+            assert strip.size == (3 * 320, 320)
+    metrics = json.loads((searched / "metrics.json").read_text())
+    assert metrics["tuned"]["all"]["pq"] == pytest.approx(total.compute().pq, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_journal(searched: Path, tmp_path: Path) -> None:

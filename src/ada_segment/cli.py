@@ -40,6 +40,9 @@ Executor = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(help="Members trained at the same time; one a GPU or core if not given.")]
 RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, auto or HOST:PORT; one of our own if not given.")]
+Board = Annotated[
+    bool, typer.Option("--tensorboard", help="Write curves and pictures to RUN/tensorboard while it runs.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 Out = Annotated[Path, typer.Option(help="Run folder.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -65,6 +68,7 @@ def search(
     seed: Seed = None,
     config_file: ConfigFile = None,
     resume: Resume = False,
+    tensorboard: Board = False,
     settings: Set = None,
 ) -> None:
     """Find the weights of a panoptic model's losses while a small population of it trains."""
@@ -82,7 +86,12 @@ def search(
         search__workers=workers,
         search__ray_address=ray_address,
     )
-    _run(config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags), out, resume)
+    _run(
+        config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags),
+        out,
+        resume,
+        tensorboard,
+    )
 
 
 @app.command(epilog="Example: ada-segment train --data scenes --weights runs/first --epochs 3 --out runs/second")
@@ -104,6 +113,7 @@ def train(
     seed: Seed = None,
     config_file: ConfigFile = None,
     resume: Resume = False,
+    tensorboard: Board = False,
     settings: Set = None,
 ) -> None:
     """Train one model under default weights, a stored controller, or a recorded schedule."""
@@ -120,6 +130,7 @@ def train(
         config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags, epochs=epochs),
         out,
         resume,
+        tensorboard,
     )
 
 
@@ -354,7 +365,7 @@ def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
     return found
 
 
-def _run(settings: config.Settings, out: Path, resume: bool) -> None:
+def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) -> None:
     from ada_segment.panoptic.registry import loss_table
     from ada_segment.report.display import make_display
     from ada_segment.runs.search_run import run_search
@@ -364,7 +375,7 @@ def _run(settings: config.Settings, out: Path, resume: bool) -> None:
     console = Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
     try:
         with make_display(console, defaults=loss_table(settings.model).defaults) as display:
-            run_search(settings, out, resume=resume, observer=display)
+            run_search(settings, out, resume=resume, observer=display, tensorboard=tensorboard)
     except KeyboardInterrupt:
         console.print(f"interrupted; the same command with --resume goes on where {out} is", markup=False)
         raise typer.Exit(130) from None

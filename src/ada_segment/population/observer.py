@@ -34,3 +34,26 @@ class Silent:
     def round_finished(self, record: Mapping[str, Any]) -> None: ...
 
     def said(self, text: str) -> None: ...
+
+
+class Several:
+    """Tells all of `observers` in turn."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
+        for observer in self._observers:
+            observer.round_started(round, rounds, weights)
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
+        for observer in self._observers:
+            observer.member_finished(round, index, record)
+
+    def round_finished(self, record: Mapping[str, Any]) -> None:
+        for observer in self._observers:
+            observer.round_finished(record)
+
+    def said(self, text: str) -> None:
+        for observer in self._observers:
+            observer.said(text)

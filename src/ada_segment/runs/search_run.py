@@ -1,20 +1,14 @@
 """A search or a training from settings to a finished run folder."""
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ada_segment.config import SearchSettings, Settings
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import load_controller
-from ada_segment.data.splits import Splits
 from ada_segment.errors import ConfigError, RunError
-from ada_segment.panoptic.calibration import tune
-from ada_segment.panoptic.merge import Thresholds, merge
-from ada_segment.panoptic.panoptic_map import PanopticMap
-from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import LossTable, loss_table
-from ada_segment.population.observer import Observer
+from ada_segment.population.observer import Observer, Several, Silent
 from ada_segment.population.run_folder import refuse_used
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
 from ada_segment.population.search import SearchResult, Together, make_task, search
@@ -22,20 +16,17 @@ from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy
 from ada_segment.population.strategies.constant import Default
 from ada_segment.population.strategies.replay import Replay, Transfer
-from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
-from ada_segment.report.page import write_page
+from ada_segment.report.tensorboard import FOLDER as BOARD
+from ada_segment.report.tensorboard import TensorBoard
 from ada_segment.runs.data import open_data
+from ada_segment.runs.finish import finish_run
+from ada_segment.runs.live_pictures import LivePictures
 from ada_segment.runs.member import build_member
 from ada_segment.runs.member_factory import MemberFactory, on_one_device
 from ada_segment.runs.places import LOCAL, place_of
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
-from ada_segment.runs.stored_model import store_model
-from ada_segment.storage import write_json, write_whole
 from ada_segment.training.member import PanopticMember, build_fabric
-from ada_segment.training.metrics import measure
 from ada_segment.weighting.registry import WEIGHTINGS
-
-PICTURES_SHOWN = 6
 
 
 def run_search(
@@ -44,6 +35,7 @@ def run_search(
     *,
     resume: bool = False,
     observer: Observer | None = None,
+    tensorboard: bool = False,
 ) -> SearchResult:
     """Search loss weights (or train one model) and finish the run folder: best model, thresholds, metrics, pictures.
 
@@ -52,6 +44,7 @@ def run_search(
         out: run folder.
         resume: go on with a run that was interrupted.
         observer: is told of every round.
+        tensorboard: write curves and pictures for TensorBoard into the run folder, while it runs.
 
     Raises:
         AdaSegmentError: a setting, the data or the folder is not usable; raised before any training.
@@ -89,6 +82,11 @@ def run_search(
     def this_member(seed: int) -> PanopticMember:
         return member
 
+    board = TensorBoard(out / BOARD, defaults=losses.defaults) if tensorboard and first else None
+    told: Observer = observer or Silent()
+    if board is not None:
+        show = partial(board.show, "what the best model so far sees")
+        told = Several(told, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
     if first:
         write_settings(out, settings)
     result = search(
@@ -104,14 +102,17 @@ def run_search(
         resume=resume,
         executor=place,
         checkpoint_minutes=settings.search.checkpoint_minutes,
-        observer=observer if first else None,
+        observer=told if first else None,
         together=Together(first=first, barrier=fabric.barrier),
     )
     if first:
         if not local:
             member = MemberFactory(on_one_device(settings))(settings.seed)
         member.load_state_dict(result.best_state)
-        _finish(out, member, result.best_state, splits)
+        metrics = finish_run(out, member, result.best_state, splits, observer=told)
+        if board is not None:
+            board.finished(metrics)
+            board.close()
     fabric.barrier()
     return result
 
@@ -141,41 +142,3 @@ def _groups(search_settings: SearchSettings, losses: LossTable) -> dict[str, str
     if search_settings.groups == "free":
         return None
     raise ConfigError(f"search.groups = {search_settings.groups!r} is unknown; choose tied or free")
-
-
-def _finish(out: Path, member: PanopticMember, state: dict[str, Any], splits: Splits) -> None:
-    """Tune the merge thresholds on the reward split, score the test split once, draw what the model sees."""
-    categories = splits.categories
-    predictions, truths = member.predict(splits.reward)
-    thresholds, _ = tune(predictions, truths, categories)
-    about: Any = member.network.about
-    store_model(out, state, categories, thresholds, model=about)
-    predictions, truths = member.predict(splits.test)
-    write_json(out / "metrics.json", measure(predictions, truths, categories, split="test", tuned=thresholds))
-    _draw(out / "overlays.png", splits, predictions, truths, thresholds)
-    write_page(out, out / "report.html")
-
-
-def _draw(
-    path: Path,
-    splits: Splits,
-    predictions: Sequence[Prediction],
-    truths: Sequence[PanopticMap],
-    thresholds: Thresholds,
-) -> None:
-    categories = splits.categories
-    things = frozenset(category.id for category in categories.things)
-    rows, captions = [], []
-    for index in range(min(PICTURES_SHOWN, len(splits.test))):
-        sample = splits.test[index]
-        merged = merge(predictions[index], thresholds, things)
-        rows.append(
-            [
-                as_picture(sample.image),
-                draw_overlay(sample.image, truths[index], categories),
-                draw_overlay(sample.image, merged, categories),
-            ]
-        )
-        captions.append(sample.name)
-    sheet = contact_sheet(rows, captions=captions)
-    write_whole(path, lambda temporary: sheet.save(temporary, format="PNG"))
