@@ -100,8 +100,8 @@ def train(
     weights: Annotated[
         str,
         typer.Option(
-            help="default, a run folder (its controller steers), a JSON file of weights, or a weighting: "
-            "uncertainty, uw-so, dwa, rlw, famo, ..."
+            help="default, a run folder (its controller steers), a JSON file of weights, a weighting (uncertainty, "
+            "uw-so, dwa, rlw, famo, gradnorm, pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
         ),
     ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,

@@ -1,5 +1,6 @@
 """A search or a training from settings to a finished run folder."""
 
+import difflib
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ada_segment.runs.member import build_member
 from ada_segment.runs.member_factory import MemberFactory, on_one_device
 from ada_segment.runs.places import LOCAL, place_of
 from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
+from ada_segment.runs.weight_function import is_function, scheduled
 from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.weighting.registry import WEIGHTINGS
 
@@ -51,7 +53,7 @@ def run_search(
     """
     losses = loss_table(settings.model)
     groups = _groups(settings.search, losses)
-    strategy = _strategy(settings.search)
+    strategy = _strategy(settings)
     # The search does the same, but settings are written before it starts, and only those that it can work with.
     strategy.start(
         make_task(
@@ -117,14 +119,23 @@ def run_search(
     return result
 
 
-def _strategy(search_settings: SearchSettings) -> Strategy:
+def _strategy(settings: Settings) -> Strategy:
     """The strategy of a search; for the training of one model, the one that its weights come from."""
-    weights = search_settings.weights
+    weights = settings.search.weights
     if weights is None:
-        return make_strategy(search_settings.strategy, search_settings.settings)
+        return make_strategy(settings.search.strategy, settings.search.settings)
     if weights == Default.name or weights in WEIGHTINGS:  # the member's own weighting multiplies the defaults
         return Default()
+    if is_function(weights):
+        rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
+        return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round))
     path = Path(weights)
+    if not path.exists() and len(path.parts) == 1 and not path.suffix:
+        known = [Default.name, *WEIGHTINGS]
+        raise ConfigError(
+            f"weights = {weights}: that is no file or folder, and no weighting; did you mean "
+            f"{difflib.get_close_matches(weights, known, n=1, cutoff=0.0)[0]}? Known: {', '.join(known)}"
+        )
     if path.is_dir() and not (path / SCHEDULE).exists() and not (path / CONTROLLER).exists():
         raise RunError(
             f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, default, or one "
