@@ -142,7 +142,7 @@ OF_RUN: dict[str, Callable[..., float]] = {
     "class": lambda run, key, name, part: _figure(run.metrics[key]["per_class"][name], part),
     "classes": lambda run, key: len(run.metrics[key]["per_class"]),
     "best-reward": lambda run: max(m["reward"] for m in run.chosen),
-    "best-round": lambda run: 1 + max((r["members"][r["best"]]["reward"], r["round"]) for r in run.rounds)[1],
+    "best-round": lambda run: 1 + [m["reward"] for m in run.chosen].index(max(m["reward"] for m in run.chosen)),
     "round": lambda run, t: run.rounds[t]["round"] + 1,
     "to-default": lambda run, t, name: run.lineage(t)["weights"][name] / run.default(name),
     "weight": lambda run, t, name: run.lineage(t)["weights"][name],

@@ -58,7 +58,7 @@ def noise_figure(history: History, *, unit: str = "", ink: str = INK_OF_PAPER) -
         ("surprise", "error of the predictions (RMS)", surprise, ORANGE, (4.0, 1.5)),
         ("noise", "noise as estimated (SD)", noise, VERMILION, (1.2, 1.2)),
     )
-    if not any(spread(record) for record in history.rounds):
+    if all(spread(record) is None for record in history.rounds):
         return None
     with canvas(ink) as (figure, axes):
         for gid, label, measure, colour, dash in kinds:
