@@ -196,7 +196,7 @@ def test_losses_of_ones_own_network() -> None:
     network.criterion.forward = lambda **given: criterion(**given) | {"loss_new": pixels.sum().requires_grad_()}
     with pytest.raises(LossError, match="missing: none; unknown: loss_new"):
         raw_losses(network, pixel_values=pixels, **labels)
-    with pytest.raises(ConfigError, match="model_type 'swin'"):
+    with pytest.raises(ConfigError, match="SwinModel is none of the models with named losses: Mask2Former"):
         keep_losses(transformers.SwinModel(transformers.SwinConfig(embed_dim=8, depths=[1], num_heads=[1])))
 
 

@@ -20,7 +20,8 @@ ROOMS: dict[str, set[str]] = {
     "weighting": GROUND,
     "controller": GROUND | {"weighting.base"},  # what a usable name or weight is
     "population": GROUND | {"weighting", "controller"},
-    "loops": GROUND | {"weighting", "controller", "population"},
+    # The raw losses of models of the transformers library, for its Trainer.
+    "loops": GROUND | {"weighting", "controller", "population", "panoptic.huggingface.raw_losses"},
     "panoptic": GROUND,
     "data": GROUND | {"panoptic"},
     "training": GROUND | {"panoptic", "data", "weighting", "population.member"},
@@ -47,7 +48,17 @@ STRANGERS: dict[str, set[str]] = {
 }
 
 # Extras: imported in the function that uses them, so that the core runs without them.
-EXTRAS = {"timm", "tensorboard", "ray", "transformers", "torchjd", "pycocotools", "lightning.pytorch", "pytorch_lightning"}
+EXTRAS = {
+    "timm",
+    "tensorboard",
+    "ray",
+    "transformers",
+    "accelerate",
+    "torchjd",
+    "pycocotools",
+    "lightning.pytorch",
+    "pytorch_lightning",
+}
 
 
 def module_name(file: Path) -> str:

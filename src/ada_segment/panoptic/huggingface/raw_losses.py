@@ -9,10 +9,10 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ada_segment.errors import ConfigError, LossError
-from ada_segment.panoptic.huggingface.families import family_of
+from ada_segment.panoptic.huggingface.families import FAMILIES, family_of
 
 
 class KeepsLosses:
@@ -51,36 +51,49 @@ def keeping(kind: type) -> type:
     return type(kind.__name__, (KeepsLosses, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
 
 
+def known(network: Any) -> bool:
+    """Whether `network`, or what a wrapper holds, is one of the panoptic models of `FAMILIES`."""
+    bare = inside(network)
+    classes = {kind.__name__ for kind in type(bare).__mro__}
+    model_type = getattr(getattr(bare, "config", None), "model_type", None)
+    return any(family.model_type == model_type and family.network in classes for family in FAMILIES.values())
+
+
 def keep_losses(network: Any) -> None:
     """Make a network of the library keep its raw losses. The parameters, and inference, stay as they are.
 
-    Its output's own `loss` is their plain sum from now on, without the weights of its configuration.
+    Its output's own `loss` is their plain sum from now on, without the weights of its configuration; DETR's stays.
 
     Raises:
         ConfigError: it is none of the panoptic models that are known here.
     """
-    family_of(network.config.model_type, type(network).__name__)
+    network = inside(network)
+    if not known(network):
+        classes = ", ".join(family.network for family in FAMILIES.values())
+        raise ConfigError(f"{type(network).__name__} is none of the models with named losses: {classes}")
     if not isinstance(network, KeepsLosses):
         kind: type = type(network)
         network.__class__ = keeping(kind)
-    network.kept = []
+        network.kept = []
 
 
 def raw_losses(network: Any, **inputs: Any) -> tuple[dict[str, Tensor], Any]:
     """One pass of a network under `keep_losses`: its raw losses by name, 0-d float32, and its output.
 
     Args:
-        network: one of transformers' panoptic models.
+        network: one of transformers' panoptic models, also within DistributedDataParallel or compiled.
         inputs: what its `forward` takes, labels included.
 
     Raises:
         ConfigError: the inputs hold no labels.
         LossError: the library gives other losses than are known here.
     """
-    network.kept = []
+    bare = inside(network)
+    bare.kept = []
     output = network(**inputs)
-    kept: list[Mapping[str, Tensor]] = network.kept
-    network.kept = []
+    kept: list[Mapping[str, Tensor]] = bare.kept
+    bare.kept = []
+    network = bare
     if not kept:
         raise ConfigError(f"{type(network).__name__} gave no losses; give it labels, as for training")
     family = family_of(network.config.model_type, type(network).__name__)
@@ -97,6 +110,14 @@ def raw_losses(network: Any, **inputs: Any) -> tuple[dict[str, Tensor], Any]:
         )
     # OneFormer's have one element and one dimension.
     return {name: found[name].reshape(()) for name in names}, output
+
+
+def inside(network: Any) -> Any:
+    """The network itself within wrappers for several devices or for compilation."""
+    for wrapper in ("_orig_mod", "module"):
+        while isinstance(held := getattr(network, wrapper, None), nn.Module):
+            network = held
+    return network
 
 
 def _float(value: Any) -> Any:

@@ -1,0 +1,150 @@
+"""A Trainer of the transformers library whose total is a balancer's.
+
+from ada_segment.loops.huggingface import BalancedTrainer
+
+trainer = BalancedTrainer(model, args, train_dataset=pictures, balancer=LossBalancer("famo", names))
+
+`class Mine(BalancesLosses, MyOwnTrainer)` does the same for a Trainer of one's own.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ada_segment.errors import ConfigError, LossError
+from ada_segment.loops.balancer import LossBalancer
+from ada_segment.panoptic.huggingface.raw_losses import keep_losses, known, raw_losses
+from ada_segment.storage import load_state, save_state
+
+FILE_NAME = "loss_balancer.safetensors"
+NamedLosses = Callable[[Any, Mapping[str, Any]], tuple[Mapping[str, Tensor], Any]]
+
+
+class BalancesLosses:
+    """Goes ahead of `transformers.Trainer`, or of a class derived from it.
+
+    The panoptic models that `panoptic.huggingface.families` knows need nothing else: their raw losses are taken before
+    the library multiplies and adds them. Any other model gives a dict of named, raw, 0-d losses in its output, as
+    `losses` or `loss_dict`, or `losses_of` gets them. Accumulated gradients, mixed precision and several devices are
+    the Trainer's matter as ever. What the weighting has learned lies in each checkpoint, and is taken up again by
+    `train(resume_from_checkpoint=...)`. The weights are logged with the loss, as weight/NAME. In an evaluation the
+    total is made with the last weights, and nothing is learned from it.
+
+    Args:
+        balancer: the weights.
+        losses_of: from model and inputs to the losses by name and the model's output.
+        monitor: metric of an evaluation that the balancer's journal shall hold, such as "eval_pq".
+        args, kwargs: the Trainer's own.
+
+    Raises:
+        LossError: in training, the model's output holds no losses by name, or one is not usable.
+        RunError: in training that resumes, the checkpoint holds no state of a balancer.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        balancer: LossBalancer,
+        losses_of: NamedLosses | None = None,
+        monitor: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        trainer: Any = self
+        self.balancer, self.losses_of, self.monitor = balancer, losses_of, monitor
+        balancer.accumulate = trainer.args.gradient_accumulation_steps
+        # The total is a mean over a batch: the Trainer has to divide it by the number of accumulated batches.
+        trainer.loss_is_scaled_for_ga = trainer.model_accepts_loss_kwargs = False
+        trainer.add_callback(_epochs_of(balancer, monitor))
+
+    def compute_loss(
+        self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The total of one batch, with the model's output where that is asked for."""
+        losses, output = (self.losses_of or losses_in_output)(model, inputs)
+        if torch.is_grad_enabled():
+            total = self.balancer(losses)
+        else:
+            weights = self.balancer.weights or dict.fromkeys(losses, 1.0)
+            total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        return (total, output) if return_outputs else total
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """The Trainer's own, after the balancer has gone back to where the checkpoint was written."""
+        trainer: Any = super()
+        if folder := self._checkpoint(resume_from_checkpoint):
+            self.balancer.load_state_dict(load_state(folder / FILE_NAME))
+        return trainer.train(resume_from_checkpoint, *args, **kwargs)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """The Trainer's own, with the weights where it tells of the loss."""
+        if "loss" in logs:
+            logs = {**logs, **{f"weight/{name}": weight for name, weight in self.balancer.weights.items()}}
+        trainer: Any = super()
+        trainer.log(logs, *args, **kwargs)
+
+    def _checkpoint(self, asked: str | bool | None) -> Path | None:
+        from transformers.trainer_utils import get_last_checkpoint
+
+        trainer: Any = self
+        found = get_last_checkpoint(trainer.args.output_dir) if asked is True else asked
+        return Path(found) if isinstance(found, str) else None
+
+
+def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], Any]:
+    """The raw losses by name of one pass, and the model's output.
+
+    Raises:
+        LossError: the model is none that is known here, and its output holds no dict `losses` or `loss_dict`.
+    """
+    if known(model):
+        keep_losses(model)
+        return raw_losses(model, **inputs)
+    output = model(**inputs)
+    for key in ("losses", "loss_dict"):
+        found = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
+        if isinstance(found, Mapping):
+            return found, output
+    raise LossError(
+        f"{type(model).__name__} gives no losses by name; let its output hold them as a dict under 'losses', "
+        f"or give the trainer losses_of(model, inputs)"
+    )
+
+
+def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
+    """A callback that tells the balancer of epochs and metrics, and puts its state beside each checkpoint."""
+    from transformers import TrainerCallback
+
+    class Epochs(TrainerCallback):
+        def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            balancer.end_epoch()
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            value = (kwargs.get("metrics") or {}).get(monitor)
+            if value is not None and balancer.journal:  # the Trainer evaluates after the epoch's end
+                balancer.journal[-1]["members"][0]["reward"] = float(value)
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.is_world_process_zero:
+                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                save_state(folder / FILE_NAME, balancer.state_dict())
+
+    return Epochs()
+
+
+def __getattr__(name: str) -> Any:
+    """The class `BalancedTrainer`, made when it is first asked for, since it derives from the library's own."""
+    if name != "BalancedTrainer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        import accelerate  # noqa: F401
+        from transformers import Trainer
+    except ImportError:
+        raise ConfigError("BalancedTrainer needs transformers and accelerate: pip install 'ada-segment[hf]'") from None
+    about = {"__module__": __name__, "__qualname__": name, "__doc__": BalancesLosses.__doc__}
+    made = type(name, (BalancesLosses, Trainer), about)
+    globals()[name] = made
+    return made

@@ -1,0 +1,239 @@
+"""The transformers library's own Trainer under a balancer: real trainings of a few steps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from ada_segment.errors import ConfigError, LossError, RunError
+from ada_segment.loops.balancer import LossBalancer
+from ada_segment.panoptic.huggingface.configuration import read_configuration
+from ada_segment.panoptic.huggingface.families import FAMILIES
+from ada_segment.panoptic.settings import ModelSettings
+
+transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
+pytest.importorskip("accelerate", reason="the extra hf is not installed")
+
+
+class Points(Dataset[dict[str, Tensor]]):
+    """x and its two targets."""
+
+    def __init__(self, count: int = 16) -> None:
+        self.x = torch.randn(count, 3, generator=torch.Generator().manual_seed(0))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"x": self.x[index], "labels": self.x[index].sum()[None]}
+
+
+class TwoLosses(nn.Module):
+    """A user's model with a dict of losses in its output."""
+
+    def __init__(self, key: str = "losses") -> None:
+        super().__init__()
+        self.layer, self.key = nn.Linear(3, 1), key
+        nn.init.constant_(self.layer.weight, 0.1)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, x: Tensor, labels: Tensor) -> dict[str, Any]:
+        error = self.layer(x) - labels
+        return {self.key: {"fit": error.square().mean(), "size": self.layer.weight.square().sum()}, "error": error}
+
+
+def arguments(out: Path, **changes: Any) -> Any:
+    given: dict[str, Any] = {
+        "output_dir": str(out),
+        "per_device_train_batch_size": 4,
+        "num_train_epochs": 2,
+        "learning_rate": 0.05,
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 0.0,  # no clipping
+        "optim": "sgd",
+        "use_cpu": True,
+        "seed": 0,
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "remove_unused_columns": False,
+    }
+    return transformers.TrainingArguments(**{**given, **changes})
+
+
+def trainer(out: Path, balancer: LossBalancer, model: nn.Module | None = None, **changes: Any) -> Any:
+    from ada_segment.loops.huggingface import BalancedTrainer
+
+    given = {key: changes.pop(key) for key in ("losses_of", "monitor", "eval_dataset") if key in changes}
+    return BalancedTrainer(
+        model or TwoLosses(), arguments(out, **changes), train_dataset=Points(), balancer=balancer, **given
+    )
+
+
+class ByHand(transformers.Trainer):  # type: ignore[misc]
+    """The same total written by hand."""
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        losses = model(**inputs)["losses"]
+        self.model_accepts_loss_kwargs = False
+        return 0.5 * losses["fit"] + 2.0 * losses["size"]
+
+
+WEIGHTS = {"fit": 0.5, "size": 2.0}
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_training_is_that_of_the_total_written_by_hand(tmp_path: Path, accumulated: int) -> None:
+    ours = trainer(tmp_path / "a", LossBalancer(WEIGHTS), gradient_accumulation_steps=accumulated)
+    ours.train()
+    by_hand = ByHand(
+        TwoLosses(), arguments(tmp_path / "b", gradient_accumulation_steps=accumulated), train_dataset=Points()
+    )
+    by_hand.train()
+    assert torch.allclose(ours.model.layer.weight, by_hand.model.layer.weight, atol=1e-7)
+    assert not torch.allclose(ours.model.layer.weight, TwoLosses().layer.weight, atol=1e-3)
+    assert ours.balancer.accumulate == accumulated
+
+
+def test_the_journal_and_the_log_tell_of_weights_losses_and_metric(tmp_path: Path) -> None:
+    ours = trainer(
+        tmp_path,
+        LossBalancer("uw-so", ["fit", "size"]),
+        eval_dataset=Points(4),
+        eval_strategy="epoch",
+        monitor="eval_loss",
+    )
+    ours.train()
+    journal = ours.balancer.journal
+    assert [record["round"] for record in journal] == [0, 1]
+    assert all(set(record["members"][0]["weights"]) == {"fit", "size"} for record in journal)
+    measured = [entry["eval_loss"] for entry in ours.state.log_history if "eval_loss" in entry]
+    assert [record["members"][0]["reward"] for record in journal] == measured
+    logged = [entry for entry in ours.state.log_history if "loss" in entry]
+    assert len(logged) == 8
+    assert all({"weight/fit", "weight/size"} <= set(entry) for entry in logged)
+    mean = sum(entry["weight/fit"] for entry in logged[:4]) / 4
+    assert mean == pytest.approx(journal[0]["members"][0]["weights"]["fit"])
+
+
+def test_an_evaluation_teaches_the_weighting_nothing(tmp_path: Path) -> None:
+    ours = trainer(tmp_path, LossBalancer("famo", ["fit", "size"]), eval_dataset=Points(8))
+    before = ours.evaluate()["eval_loss"]
+    with torch.no_grad():
+        losses = ours.model(Points(8).x, Points(8).x.sum(1, keepdim=True))["losses"]
+    assert before == pytest.approx(sum(loss.item() for loss in losses.values()))  # weights of 1 before the first step
+    ours.train()
+    state = ours.balancer.state_dict()
+    ours.evaluate()
+    assert ours.balancer.state_dict() == state
+
+
+def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(tmp_path: Path) -> None:
+    def made(out: Path) -> Any:
+        return trainer(out, LossBalancer("famo", ["fit", "size"]), save_strategy="epoch", num_train_epochs=3)
+
+    whole = made(tmp_path / "whole")
+    whole.train()
+    assert len(list((tmp_path / "whole").glob("checkpoint-*/loss_balancer.safetensors"))) == 3
+    again = made(tmp_path / "again")
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    assert torch.equal(again.model.layer.weight, whole.model.layer.weight)
+    assert again.balancer.weights == whole.balancer.weights
+    assert len(again.balancer.journal) == 3
+    weights = [record["members"][0]["weights"] for record in whole.balancer.journal]
+    assert [record["members"][0]["weights"] for record in again.balancer.journal] == weights
+    assert weights[0] != weights[2]
+    last = made(tmp_path / "whole")
+    last.train(resume_from_checkpoint=True)
+    assert torch.equal(last.model.layer.weight, whole.model.layer.weight)
+    (tmp_path / "whole" / "checkpoint-4" / "loss_balancer.safetensors").unlink()
+    with pytest.raises(RunError, match=r"checkpoint-4/loss_balancer.safetensors is missing"):
+        made(tmp_path / "third").train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+
+
+def test_losses_come_from_either_key_or_from_a_function(tmp_path: Path) -> None:
+    for number, (model, more) in enumerate(
+        (
+            (TwoLosses("loss_dict"), {}),
+            (TwoLosses("mine"), {"losses_of": lambda model, inputs: (model(**inputs)["mine"], None)}),
+        )
+    ):
+        trainer(tmp_path / str(number), LossBalancer(WEIGHTS), model, num_train_epochs=1, **more).train()
+        assert not torch.allclose(model.layer.weight, TwoLosses().layer.weight, atol=1e-3)
+    with pytest.raises(LossError, match="TwoLosses gives no losses by name; let its output hold them"):
+        trainer(tmp_path / "no", LossBalancer(WEIGHTS), TwoLosses("other")).train()
+
+
+class Pictures(Dataset[dict[str, Any]]):
+    """A bright square on dark noise: one thing, and the rest."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        random = torch.Generator().manual_seed(index)
+        top, left = torch.randint(0, 20, (2,), generator=random).tolist()
+        square = torch.zeros(32, 32)
+        square[top : top + 12, left : left + 12] = 1
+        pixels = torch.rand(3, 32, 32, generator=random) + 2 * square
+        return {"pixel_values": pixels, "mask_labels": torch.stack([square, 1 - square])}
+
+
+def columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "pixel_values": torch.stack([row["pixel_values"] for row in rows]),
+        "mask_labels": [row["mask_labels"] for row in rows],
+        "class_labels": [torch.tensor([0, 1]) for _ in rows],
+    }
+
+
+def test_a_panoptic_model_of_the_library_needs_nothing_but_the_balancer(tmp_path: Path) -> None:
+    from ada_segment.loops.huggingface import BalancesLosses
+
+    class Mine(BalancesLosses, transformers.Trainer):  # type: ignore[misc]
+        """One's own Trainer."""
+
+    family, configuration = read_configuration(
+        ModelSettings(name="hf:mask2former", hf_size="tiny", hf={"decoder_layers": 3, "train_num_points": 64})
+    )
+    network = transformers.Mask2FormerForUniversalSegmentation(configuration)
+    names = family.names(configuration)
+    assert family is FAMILIES["mask2former"]
+    ours = Mine(
+        network,
+        arguments(tmp_path, optim="adamw_torch", learning_rate=1e-3, num_train_epochs=25),
+        train_dataset=Pictures(),
+        data_collator=columns,
+        balancer=LossBalancer("fixed", names, defaults=family.defaults(configuration)),
+    )
+    ours.train()
+    journal = ours.balancer.journal
+    assert set(journal[0]["members"][0]["losses"]) == set(names)
+    assert journal[0]["members"][0]["weights"]["loss_mask_1"] == 5
+    totals = [
+        sum(record["members"][0]["weights"][name] * record["members"][0]["losses"][name] for name in names)
+        for record in journal
+    ]
+    logged = [entry["loss"] for entry in ours.state.log_history if "loss" in entry]
+    assert logged == pytest.approx(totals, rel=1e-4)
+    assert totals[-1] < 0.8 * totals[0]
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    import ada_segment.loops.huggingface as module
+
+    vars(module).pop("BalancedTrainer", None)
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ConfigError, match=r"ada-segment\[hf\]"):
+        _ = module.BalancedTrainer
+    with pytest.raises(AttributeError, match="no attribute 'Trainer'"):
+        _ = module.Trainer
