@@ -143,7 +143,7 @@ def _nash(aggregation: Any, count: int, **settings: Any) -> Solve:
 
         values, vectors = torch.linalg.eigh(products)
         weighting.prvs_alpha = np.array(before)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):  # weights that are not finite are refused later
             # A note on speed that cvxpy gives to the writer of the problem, TorchJD.
             warnings.filterwarnings("ignore", message="You are solving a parameterized problem that is not DPP")
             found = weighting(vectors * values.clamp(min=0).sqrt())

@@ -28,6 +28,7 @@ class RandomLossWeighting(Weighting):
 
     def __init__(self, losses: Iterable[str], *, seed: int = 0) -> None:
         super().__init__(losses)
+        np.random.default_rng([seed, 0])  # refuses what is no seed, before any training
         self.seed = seed
         self._steps = 0
 

@@ -1,0 +1,165 @@
+"""Weightings that look at gradients: TorchJD's methods by hand, the shared parameters, what is missing."""
+
+import math
+import sys
+from typing import Any
+
+import pytest
+import torch
+from made_losses import NAMES, losses_of, model, pictures
+from torch import Tensor, nn
+
+from ada_segment.errors import ConfigError
+from ada_segment.weighting.conflict import METHODS, ConflictWeighting
+from ada_segment.weighting.gradients import gramian, shared_parameters
+from ada_segment.weighting.gradnorm import GradNorm
+from ada_segment.weighting.registry import make_weighting
+
+Rows = list[list[float]]
+
+ALONE: Rows = [[1.0, 0.0], [0.0, 1.0]]
+LONGER: Rows = [[1.0, 0.0], [0.0, 2.0]]
+# Inner products 1, -1/2, 4.
+AGAINST: Rows = [[1.0, 0.0], [-0.5, math.sqrt(3.75)]]
+
+
+def losses_with(rows: Rows) -> dict[str, Tensor]:
+    """Two losses whose gradients with respect to what they share are the rows."""
+    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    return {
+        name: torch.tensor(row, dtype=torch.float64) @ x + 1 for name, row in zip(("mask", "box"), rows, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "rows", "expected"),
+    [
+        # Nothing meets: each gradient as it is. CAGrad adds c = 1/2 of the mean gradient in its direction.
+        ("pcgrad", ALONE, (1.0, 1.0)),
+        ("upgrad", ALONE, (1.0, 1.0)),
+        ("mgda", ALONE, (1.0, 1.0)),
+        ("imtl-g", ALONE, (1.0, 1.0)),
+        ("aligned-mtl", ALONE, (1.0, 1.0)),
+        ("cagrad", ALONE, (1.5, 1.5)),
+        # g1 + (0.5 / 4) g2 and g2 + (0.5 / 1) g1: each without its part against the other.
+        ("pcgrad", AGAINST, (1.5, 1.125)),
+        ("upgrad", AGAINST, (1.5, 1.125)),
+        # The shortest convex combination: (4 + 0.5) / (1 + 4 + 2 * 0.5) = 3/4 of g1; times 2 losses.
+        ("mgda", AGAINST, (1.5, 0.5)),
+        # G w = (|g1|, |g2|) = (1, 2), so that all projections are level: w ~ (5, 2.5), scaled to sum to 2.
+        ("imtl-g", AGAINST, (4 / 3, 2 / 3)),
+        # Each direction as long as the shortest, 1: the second gradient is halved.
+        ("aligned-mtl", LONGER, (1.0, 0.5)),
+        # alpha_i (G alpha)_i = 1, alpha_i = 1 / |g_i|: g1 + g2 / 2 of length sqrt 2, brought to length 1.
+        ("nash-mtl", LONGER, (1 / math.sqrt(2), 0.5 / math.sqrt(2))),
+    ],
+)
+def test_torchjd_by_hand(method: str, rows: Rows, expected: tuple[float, float]) -> None:
+    weighting = make_weighting(method, ["mask", "box"])
+    assert tuple(weighting.weights(losses_with(rows)).values()) == pytest.approx(expected, rel=2e-3)
+
+
+def test_cagrad_is_best_among_all_mixtures() -> None:
+    """The dual of CAGrad (Liu et al. 2021, equation 5) by trying a thousand mixtures."""
+    g = torch.tensor(AGAINST, dtype=torch.float64)
+    mean, best = g.mean(0), (math.inf, torch.zeros(2, dtype=torch.float64))
+    for share in torch.linspace(0, 1, 1001, dtype=torch.float64):
+        w = torch.stack([share, 1 - share])
+        value = (g.T @ w) @ mean + 0.5 * mean.norm() * (g.T @ w).norm()
+        best = min(best, (value.item(), w), key=lambda pair: pair[0])
+    w = best[1]
+    direction = mean + 0.5 * mean.norm() / (g.T @ w).norm() * (g.T @ w)
+    weights = make_weighting("cagrad", ["mask", "box"]).weights(losses_with(AGAINST))
+    found = torch.tensor([weights["mask"], weights["box"]], dtype=torch.float64) @ g / 2
+    assert found.tolist() == pytest.approx(direction.tolist(), rel=5e-3)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "gradnorm"])
+def test_the_gradient_is_the_weighted_sum_of_all_parameters_gradients(method: str) -> None:
+    network = model()
+    losses = losses_of(network, pictures(1)[0])
+    parameters = list(network.parameters())
+    alone = {name: torch.autograd.grad(loss, parameters, retain_graph=True) for name, loss in losses.items()}
+    weighting = make_weighting(method, NAMES)
+    weighting.total(losses).backward()
+    for index, parameter in enumerate(parameters):
+        expected = sum(weighting.last[name] * alone[name][index] for name in NAMES)
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, expected)
+
+
+def test_shared_parameters_are_those_that_two_losses_reach() -> None:
+    trunk, left, right = nn.Linear(2, 2), nn.Linear(2, 1), nn.Linear(2, 1)
+    frozen = nn.Linear(2, 2).requires_grad_(False)
+    features = trunk(frozen(torch.ones(1, 2)))
+    losses = {"mask": left(features).sum(), "box": right(features).sum(), "class": right(torch.ones(1, 2)).sum() * 2}
+    shared = shared_parameters(losses)
+    assert set(map(id, shared)) == set(map(id, [*trunk.parameters(), *right.parameters()]))
+
+
+def test_the_gramian_holds_the_inner_products_of_the_gradients() -> None:
+    network = model()
+    losses = losses_of(network, pictures(1)[0])
+    parameters = list(network.parameters())
+    rows = [
+        torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, parameters, retain_graph=True)])
+        for loss in losses.values()
+    ]
+    expected = torch.stack(rows) @ torch.stack(rows).T
+    assert torch.allclose(gramian(losses, parameters, None), expected, rtol=1e-5)
+    constant = {**losses, "class": torch.tensor(1.0)}
+    assert gramian(constant, parameters, None)[2].tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("method", ["gradnorm", "pcgrad"])
+def test_a_user_may_name_the_shared_parameters(method: str) -> None:
+    network = model()
+    last = [network[0].bias]  # type: ignore[index]
+    losses = losses_of(network, pictures(1)[0])
+    named = make_weighting(method, NAMES, {"shared": last})
+    named.total(losses)
+    if isinstance(named, GradNorm):
+        expected = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm().item() for loss in losses.values()]
+        assert list(named._norms.values()) == pytest.approx(expected, rel=1e-5)
+    else:
+        assert named.last != make_weighting(method, NAMES).weights(losses)
+
+
+def test_gradnorm_brings_gradients_to_one_size() -> None:
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    weighting = GradNorm(["mask", "box"], alpha=0.0, lr=0.02)
+    for _ in range(300):
+        weighting.total({"mask": 9 * x[0] + 0 * x[1], "box": x[1] + 0 * x[0]}), weighting.learn()
+    # 9 w = 2 - w.
+    assert weighting.last == pytest.approx({"mask": 0.2, "box": 1.8}, rel=0.1)
+
+
+def test_pcgrad_draws_its_order_apart_from_everything_else() -> None:
+    losses = losses_of(model(), pictures(1)[0])
+    before = torch.get_rng_state()
+    weighting = make_weighting("pcgrad", NAMES, seed=4)
+    first = weighting.weights(losses)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(99)
+    assert weighting.weights(losses) == first
+
+
+@pytest.mark.parametrize(
+    ("missing", "method"), [("torchjd", "mgda"), ("cvxpy", "cagrad"), ("ecos", "nash-mtl"), ("quadprog", "upgrad")]
+)
+def test_what_is_missing_is_named_with_the_way_to_get_it(
+    missing: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_weighting(method, NAMES)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ConfigError, match=rf"weighting {method} needs TorchJD .*ada-segment\[torchjd\]"):
+        make_weighting(method, NAMES)
+
+
+def test_unknown_methods_are_refused() -> None:
+    with pytest.raises(ConfigError, match="method 'pcgard' is unknown"):
+        ConflictWeighting(NAMES, "pcgard")
+    settings: dict[str, Any] = {"c": 0.0}
+    assert make_weighting("cagrad", ["mask", "box"], settings).weights(losses_with(AGAINST)) == pytest.approx(
+        {"mask": 1.0, "box": 1.0}
+    )
