@@ -53,7 +53,7 @@ demo: install
 # The README's pictures, from the demo's run.
 readme-pictures:
 	$(BIN)/ada-segment report runs/demo --baseline runs/default --figures docs/pictures
-	cd docs/pictures && rm -f *.png shares.svg losses.svg controller.svg
+	cd docs/pictures && rm -f *.png *.csv shares.svg losses.svg noise.svg classes.svg
 	$(BIN)/python -c "from PIL import Image; sheet = Image.open('runs/demo/overlays.png').convert('RGB'); \
 	    sheet.crop((0, 0, sheet.width, sheet.height // 2)).save('docs/pictures/overlays.jpg', quality=85)"
 
@@ -65,9 +65,10 @@ lint: install
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Strict: a link that leads nowhere is an error. The theme would print an advertisement of its successor.
+# Strict: a link that leads nowhere is an error; with --quiet it would not be, since that hides the warning. The theme
+# would print an advertisement of its successor.
 docs: install
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: install
 	$(BIN)/ruff check --fix

@@ -378,6 +378,8 @@ def draw() -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    from ada_segment.report.colours import HUES
+
     figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True, layout="constrained")
     for axis, (title, toy) in zip(
         axes,
@@ -392,7 +394,7 @@ def draw() -> None:
         assert result is not None
         means = np.log([[record["controller"]["mean"][name] for name in problem.names] for record in result.journal])
         for i, name in enumerate(problem.names):
-            (line,) = axis.plot(means[:, i], label=name.replace("_", " "))
+            (line,) = axis.plot(means[:, i], label=name.replace("_", " "), color=HUES[i])
             axis.plot(problem.optimum[:, i], ":", color=line.get_color())
         axis.set(title=f"{title}: {share:.0%} won", xlabel="round")
     axes[0].set_ylabel("log(weight / default)")

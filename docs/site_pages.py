@@ -1,7 +1,9 @@
-"""A hook of MkDocs: every page of docs/ is in the navigation, those below first and in this order."""
+"""Hooks of MkDocs: every page of docs/ is in the navigation, and the site can be read from a plain folder."""
 
+from pathlib import Path
 from typing import Any
 
+# What comes first, in this order.
 ORDER = (
     "index.md",
     "start.md",
@@ -25,3 +27,9 @@ def on_files(files: Any, config: Any) -> Any:
     known = [page for page in ORDER if page in pages]
     config.nav = [*known, *(page for page in pages if page not in (*ORDER, *LAST)), *(p for p in LAST if p in pages)]
     return files
+
+
+def on_post_build(config: Any) -> None:
+    """Put the search's index into a script too, which the theme asks for where pages are read from a plain folder."""
+    index = Path(config.site_dir) / "search" / "search_index.json"
+    index.with_suffix(".js").write_text(f"var __index = {index.read_text(encoding='utf-8')}", encoding="utf-8")

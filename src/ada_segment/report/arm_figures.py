@@ -13,7 +13,7 @@ from ada_segment.report.arms import (
 )
 from ada_segment.report.colours import loss_styles
 from ada_segment.report.figure_data import Data, Lines, lines
-from ada_segment.report.figure_lines import draw_lines, last, log2_axis
+from ada_segment.report.figure_lines import FARTHEST, draw_lines, last, log2_axis
 from ada_segment.report.figure_style import INK_OF_PAPER, SIZE, add_legend, canvas, shown
 from ada_segment.report.run_files import Run
 from ada_segment.report.student import estimate
@@ -187,7 +187,7 @@ def _weights(arm: Arm) -> Lines:
 
 def _weight_figure(paths: Lines, names: Sequence[str], *, legend: bool, ink: str) -> Figure:
     with canvas(ink) as (figure, axes):
-        draw_lines(axes, paths, names)
+        draw_lines(axes, paths, names, far=FARTHEST)
         log2_axis(axes, ink)
         axes.set_ylabel("weight / default weight")
         add_legend(figure, last(paths), names, legend=legend)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ada_segment.report.colours import BLUE, ORANGE, VERMILION, loss_styles
 from ada_segment.report.figure_data import doubts, noise, spread, surprise, wanted
-from ada_segment.report.figure_lines import draw_lines, last, log2_axis
+from ada_segment.report.figure_lines import FARTHEST, draw_lines, last, log2_axis
 from ada_segment.report.figure_style import INK_OF_PAPER, LEGEND_ROWS, add_legend, canvas
 from ada_segment.report.history import History
 
@@ -36,7 +36,7 @@ def controller_figure(
                     axes.fill_between(
                         [place for place, _ in path], low, high, color=style.colour, alpha=0.1, linewidth=0
                     )
-        draw_lines(axes, paths, history.losses)
+        draw_lines(axes, paths, history.losses, far=FARTHEST)
         log2_axis(axes, ink)
         axes.set_ylabel("wanted weight / default weight")
         add_legend(figure, last(paths), history.losses, legend=legend)
@@ -68,7 +68,7 @@ def noise_figure(history: History, *, unit: str = "", ink: str = INK_OF_PAPER) -
                 style = (0.0, dash) if dash else "solid"
                 marker = "o" if len(places) == 1 else ""
                 axes.plot(places, values, color=colour, linestyle=style, marker=marker, label=label, gid=gid)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.4 * axes.get_ylim()[1])  # room for the legend
         axes.set_ylabel(f"reward{unit}")
         axes.legend(loc="upper right", frameon=False)
     return figure

@@ -1,5 +1,6 @@
 """Lines of losses over the rounds, and the axis of their weights."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -7,6 +8,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ada_segment.report.colours import GREY, LineStyle, loss_styles
 from ada_segment.report.figure_data import Lines
+from ada_segment.report.figure_style import LEGEND_ROWS
+
+FARTHEST = 6
+"""Lines that stand out among many."""
 
 
 def log2_axis(axes: Axes, ink: str) -> None:
@@ -25,9 +30,20 @@ def last(lines: Lines) -> dict[str, float]:
     return {name: path[-1][1] for name, path in lines.items()}
 
 
-def draw_lines(axes: Axes, lines: Lines, names: Sequence[str]) -> None:
-    """A line a loss, in the style of its place among `names`; each has that place in its id, `line-3`."""
+def draw_lines(axes: Axes, lines: Lines, names: Sequence[str], *, far: int | None = None) -> None:
+    """A line a loss, in the style of its place among `names`; each has that place in its id, `line-3`.
+
+    Args:
+        axes: to draw on.
+        lines: by loss.
+        names: of all losses.
+        far: where there are more losses than a legend has rows, so many lines stand out, those that end farthest from
+            1; None: none does.
+    """
     styles = loss_styles(names)
+    crowd = far is not None and len(lines) > LEGEND_ROWS
+    order = sorted(lines, key=lambda name: -abs(math.log(lines[name][-1][1])))
+    back = set(order[far:]) if crowd else set()
     together: dict[tuple[tuple[int, float], ...], list[str]] = {}
     for name, path in lines.items():
         together.setdefault(tuple((place, round(value, 9)) for place, value in path), []).append(name)
@@ -42,3 +58,5 @@ def draw_lines(axes: Axes, lines: Lines, names: Sequence[str]) -> None:
             places, values = zip(*shared, strict=True)
             (line,) = axes.plot(places, values, color=style.colour, linestyle=dash, marker=marker, dash_capstyle="butt")
             line.set_gid(f"line-{names.index(name)}")
+            if name in back:
+                line.set(linewidth=0.7, alpha=0.6)

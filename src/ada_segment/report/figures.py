@@ -7,7 +7,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ada_segment.report.colours import BLUE, GREY, ORANGE, VERMILION, LineStyle, loss_styles
 from ada_segment.report.figure_data import band, lines, shares
-from ada_segment.report.figure_lines import draw_lines, last, log2_axis
+from ada_segment.report.figure_lines import FARTHEST, draw_lines, last, log2_axis
 from ada_segment.report.figure_style import INK_OF_PAPER, LEGEND_ROWS, add_legend, canvas, hatch
 from ada_segment.report.history import History
 from ada_segment.report.wording import relative
@@ -77,7 +77,7 @@ def weight_figure(
                 if rows := band(history, name, defaults):
                     places, low, high = zip(*rows, strict=True)
                     axes.fill_between(places, low, high, color=style.colour, alpha=0.1, linewidth=0)
-        draw_lines(axes, drawn, history.losses)
+        draw_lines(axes, drawn, history.losses, far=FARTHEST)
         log2_axis(axes, ink)
         axes.set_ylabel("weight / default weight")
         add_legend(figure, last(drawn), history.losses, legend=legend)

@@ -20,7 +20,8 @@ from ada_segment.storage import write_text
 
 CAPTIONS = {
     "reward": "Each dot is a member after its round. The line is the model that was carried on from round to round.",
-    "weights": "Weights of the model that was carried on, relative to the defaults; the bands span all members.",
+    "weights": "Weights of the model that was carried on, relative to the defaults; the bands span all members. "
+    "Of many losses, those that ended farthest from their defaults stand out.",
     "shares": "What each loss contributes to the total that is minimised: weight × loss, as a share of the sum.",
     "losses": "Unweighted losses of the model that was carried on, mean over each round.",
     "controller": "The weights that the controller thought best before each round. The band is how unsure it was, one "
