@@ -30,6 +30,7 @@ import torch
 import typer
 
 from ada_segment.errors import SearchError
+from ada_segment.population.observer import Silent
 from ada_segment.population.search import SearchResult, make_task, search
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Trial
@@ -213,15 +214,11 @@ class ToyMember:
         self.level, self.reward = state["level"], state["reward"]
 
 
-class Kept:
+class Kept(Silent):
     """An observer that keeps the weights that stood, also of a search that ends with an error."""
 
     def __init__(self) -> None:
         self.schedule: list[dict[str, float]] = []
-
-    def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None: ...
-
-    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None: ...
 
     def round_finished(self, record: Mapping[str, Any]) -> None:
         self.schedule.append(record["members"][record["best"]]["weights"])
