@@ -196,8 +196,8 @@ def test_famo_by_hand() -> None:
     assert weighting.total(first).item() == pytest.approx(9 / 7, rel=1e-6)
     assert weighting.last == pytest.approx({"mask": 3 / 7, "box": 6 / 7, "class": 12 / 7}, rel=1e-6)
     weighting.learn()
-    # Mask halves, box stays, class stays: log-falls log 2, 0, 0, mean log 2 / 3. Gradient z (fall - mean): mask above 0,
-    # the others below, so that Adam's first step takes xi to -0.1, 0.1, 0.1.
+    # Mask halves, box stays, class stays: log-falls log 2, 0, 0, mean log 2 / 3. Gradient z (fall - mean): mask above
+    # 0, the others below, so that Adam's first step takes xi to -0.1, 0.1, 0.1.
     second = leaves(0.5, 0.5, 0.25)
     weighting.total(second), weighting.learn()
     shares = [math.exp(-0.1) / 0.5, math.exp(0.1) / 0.5, math.exp(0.1) / 0.25]
@@ -377,7 +377,7 @@ def test_uw_so_gives_all_to_a_loss_near_0() -> None:
 
 
 def test_famo_refuses_losses_below_0() -> None:
-    with pytest.raises(LossError, match="FAMO needs losses of at least 0, box = -0.5"):
+    with pytest.raises(LossError, match=r"FAMO needs losses of at least 0, box = -0\.5"):
         FAMO(NAMES).total(leaves(1.0, -0.5, 1.0))
 
 

@@ -8,7 +8,7 @@ from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import load_controller
 from ada_segment.errors import ConfigError
 from ada_segment.population.schedule import load_schedule
-from ada_segment.weighting.base import Weighting, check_names
+from ada_segment.weighting.base import Weighting, check_names, check_weights
 from ada_segment.weighting.by_epoch import EpochFunction
 from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.fixed import FixedWeighting
@@ -49,7 +49,7 @@ def choose_weighting(
     if losses is not None:
         check_names(losses, chosen.names, "losses and those of the weighting")
     if factors is not None:
-        factors = {**dict.fromkeys(chosen.names, 1.0), **factors}
+        factors = check_weights({**dict.fromkeys(chosen.names, 1.0), **factors})
         check_names(factors, chosen.names, "defaults and losses")
     return chosen, None if factors is None else dict(factors)
 

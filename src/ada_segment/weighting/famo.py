@@ -59,7 +59,8 @@ class FAMO(Weighting):
             return
         names = [name for name in self.names if before[name] > 0 and values[name] > 0]
         fallen = {name: math.log(before[name] + EPSILON) - math.log(values[name] + EPSILON) for name in names}
-        z = shares(self._xi.values)
+        xi = self._xi.values
+        z = shares({name: xi[name] for name in names})
         mean = sum(z[name] * fallen[name] for name in names)
         # (d z / d xi)^T v = z (v - z.v): the softmax's Jacobian.
         self._xi.descend({name: z[name] * (fallen[name] - mean) for name in names})

@@ -12,6 +12,8 @@ from ada_segment.weighting.base import Average
 def shared_parameters(losses: Mapping[str, Tensor]) -> list[Tensor]:
     """The parameters that at least two of the losses reach, found by walking back through their graphs.
 
+    The same in all processes that train one model together, as long as their losses reach the same parameters.
+
     Raises:
         LossError: there are none.
     """
@@ -58,16 +60,16 @@ def _gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     return torch.cat([(torch.zeros_like(p) if g is None else g).detach().float().flatten() for g, p in pairs])
 
 
-def _leaves(loss: Tensor) -> set[Tensor]:
-    """The tensors at which a loss's graph ends: parameters, which take up gradients."""
+def _leaves(loss: Tensor) -> list[Tensor]:
+    """The tensors at which a loss's graph ends: parameters, which take up gradients. In the order of the graph."""
     if loss.is_leaf:
-        return {loss} if loss.requires_grad else set()
-    waiting, seen, leaves = [loss.grad_fn], {loss.grad_fn}, set()
+        return [loss] if loss.requires_grad else []
+    waiting, seen, leaves = [loss.grad_fn], {loss.grad_fn}, []
     while waiting:
         node = waiting.pop()
         variable = getattr(node, "variable", None)
         if variable is not None:
-            leaves.add(variable)
+            leaves.append(variable)
         for after, _ in node.next_functions if node is not None else ():
             if after is not None and after not in seen:
                 seen.add(after)

@@ -1,0 +1,322 @@
+"""LossBalancer in plain PyTorch: mixed precision, accumulation, compile, processes, states, every way to name it."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from balanced_training import flat, one_rank, train
+from made_losses import NAMES, losses_of, model, pictures
+from torch import multiprocessing
+from toy_members import QuadraticMember
+
+from ada_segment import LossBalancer, search
+from ada_segment.errors import ConfigError, LossError, RunError
+from ada_segment.population.journal import read_journal, write_journal
+from ada_segment.report.history import read_history
+from ada_segment.storage import load_state, save_state
+from ada_segment.weighting.famo import FAMO
+from ada_segment.weighting.registry import WEIGHTINGS
+
+WEIGHTS = {"mask": 1.0, "box": 0.5, "class": 2.0}
+# The total is linear in the losses, with weights that do not hang on how a batch is cut into parts.
+LINEAR = ["fixed", "dwa", "rlw", "uncertainty"]
+METHODS = [*WEIGHTINGS]
+# The other methods by gradients differ from these in one processor's arithmetic alone, and import for seconds.
+IN_TWO = ["fixed", "uncertainty", "uw-so", "dwa", "rlw", "famo", "gradnorm", "pcgrad", "imtl-g", "aligned-mtl"]
+
+
+def test_a_plain_loop() -> None:
+    network = model()
+    balancer = LossBalancer(WEIGHTS)
+    losses = losses_of(network, pictures(1)[0])
+    total = balancer(losses)
+    assert total.item() == pytest.approx(sum(WEIGHTS[name] * losses[name].item() for name in NAMES))
+    assert balancer.weights == WEIGHTS
+    assert balancer.losses == NAMES
+
+
+def test_the_journal_is_that_of_a_run(tmp_path: Path) -> None:
+    network, balancer = model(), LossBalancer("famo", NAMES)
+    seen = []
+    for metric in (40.0, torch.tensor(41.5)):
+        for batch in pictures(3):
+            losses = losses_of(network, batch)
+            balancer(losses)
+            seen.append((balancer.weights, {name: loss.item() for name, loss in losses.items()}))
+        record = balancer.end_epoch(metric=metric)  # type: ignore[arg-type]  # a 0-d tensor serves too
+        for key, index in (("weights", 0), ("losses", 1)):
+            means = {name: sum(each[index][name] for each in seen[-3:]) / 3 for name in NAMES}
+            assert record["members"][0][key] == pytest.approx(means)
+    write_journal(tmp_path / "history.jsonl", balancer.journal)
+    assert read_journal(tmp_path / "history.jsonl") == json.loads(json.dumps(balancer.journal))
+    history = read_history(tmp_path)
+    assert [record.members[0].reward for record in history.rounds] == [40.0, 41.5]
+    assert history.losses == NAMES
+
+
+def test_defaults_are_what_a_method_starts_from() -> None:
+    balancer = LossBalancer("dwa", NAMES, defaults={"box": 0.25, "class": 0.0})
+    network = model()
+    losses = losses_of(network, pictures(1)[0])
+    slopes = torch.autograd.grad(balancer(losses), list(losses.values()))
+    assert balancer.weights == {"mask": 1.0, "box": 0.25, "class": 0.0}
+    assert [slope.item() for slope in slopes] == [1.0, 0.25, 0.0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_weight_of_0_leaves_its_head_alone_and_the_rest_as_without_it(method: str) -> None:
+    network, other = model(), model()
+    balancer = LossBalancer(method, NAMES, defaults={"box": 0.0})
+    train(balancer, network)
+    assert balancer.weights["box"] == 0.0
+    head, untouched = network[2].weight[1], model()[2].weight[1]  # type: ignore[index]
+    assert torch.equal(head, untouched)
+    assert network[2].weight.grad is not None  # type: ignore[index]  # it is in the graph, as DDP wants it
+    if method in ("fixed", "uncertainty", "uw-so", "famo", "mgda"):
+        pair = LossBalancer(method, ["mask", "class"])
+        optimizer = torch.optim.SGD(other.parameters(), lr=0.05)
+        for epoch in range(2):
+            for batch in pictures(3, seed=epoch):
+                losses = losses_of(other, batch)
+                optimizer.zero_grad()
+                pair({name: losses[name] for name in ("mask", "class")}).backward()
+                optimizer.step()
+            pair.end_epoch()
+        assert torch.allclose(flat(network), flat(other), rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", LINEAR)
+def test_parts_that_accumulate_train_as_the_whole_batch(method: str) -> None:
+    whole, parted = model(), model()
+    train(LossBalancer(method, NAMES), whole, epochs=3)
+    train(LossBalancer(method, NAMES, accumulate=4), parted, epochs=3, parts=4)
+    assert torch.allclose(flat(whole), flat(parted), rtol=1e-9)
+
+
+def test_a_method_learns_once_a_step_from_the_mean_of_its_parts() -> None:
+    parts = LossBalancer("uncertainty", NAMES, accumulate=2)
+    whole = LossBalancer("uncertainty", NAMES)
+    network = model()
+    for batch in pictures(4):
+        for part in batch.chunk(2):
+            parts(losses_of(network, part))
+        whole(losses_of(network, batch))
+    assert parts.weighting.state_dict()["s"]["values"] == pytest.approx(whole.weighting.state_dict()["s"]["values"])
+
+
+def test_an_epoch_that_cuts_an_accumulation_short_learns_from_what_there_was() -> None:
+    balancer = LossBalancer("rlw", NAMES, accumulate=4)
+    for batch in pictures(6):
+        balancer(losses_of(model(), batch))
+    balancer.end_epoch()
+    assert balancer.weighting.state_dict() == {"steps": 2}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_goes_on_from_its_state(method: str, tmp_path: Path) -> None:
+    network, balancer = model(), LossBalancer(method, NAMES)
+    train(balancer, network)
+    balancer(losses_of(network, pictures(1)[0]))  # in the middle of an epoch
+    save_state(tmp_path / "state.safetensors", balancer.state_dict())
+    again = LossBalancer(method, NAMES)
+    again.load_state_dict(load_state(tmp_path / "state.safetensors"))
+    assert again.journal == balancer.journal
+    other = model()
+    other.load_state_dict(network.state_dict())
+    for first, second in zip(train(balancer, network), train(again, other), strict=True):
+        assert second == pytest.approx(first, rel=1e-9)
+    assert [r["members"][0]["losses"] for r in again.journal] == [r["members"][0]["losses"] for r in balancer.journal]
+
+
+@pytest.mark.parametrize("method", ["fixed", "famo", "gradnorm"])
+def test_mixed_precision_with_a_gradient_scaler(method: str) -> None:
+    """In float16 as on a GPU. A scale that runs over skips steps, and the weighting keeps its head."""
+    network = model(dtype=torch.float32)
+    before = flat(network).clone()
+    balancer = LossBalancer(method, NAMES)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, growth_interval=1000)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    for batch in pictures(60):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.float16):
+            out = network(batch.float())
+            losses = {name: (out[:, index] - index).square().mean() for index, name in enumerate(NAMES)}
+        total = balancer(losses)
+        assert total.dtype == torch.float32
+        scaler.scale(total).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert all(math.isfinite(weight) for weight in balancer.weights.values())
+    assert scaler.get_scale() < 2.0**40  # it did run over, and steps were skipped
+    assert torch.isfinite(flat(network)).all()
+    assert not torch.equal(flat(network), before)
+
+
+# torch.compile's own look at a tensor that its graph break hands on.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning")
+@pytest.mark.parametrize("method", ["fixed", "famo", "uncertainty"])
+def test_a_compiled_step_is_the_same_step(method: str) -> None:
+    plain, compiled = model(), model()
+    first, second = LossBalancer(method, NAMES), LossBalancer(method, NAMES)
+
+    @torch.compile(backend="aot_eager")
+    def total_of(batch: torch.Tensor) -> torch.Tensor:
+        total: torch.Tensor = second(losses_of(compiled, batch))
+        return total
+
+    optimizers = [torch.optim.SGD(network.parameters(), lr=0.05) for network in (plain, compiled)]
+    for batch in pictures(4):
+        for optimizer, total in zip(optimizers, (first(losses_of(plain, batch)), total_of(batch)), strict=True):
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+        assert second.weights == pytest.approx(first.weights, rel=1e-9)
+    assert torch.allclose(flat(plain), flat(compiled), rtol=1e-9)
+
+
+# --- two processes
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("ranks")
+    multiprocessing.spawn(one_rank, (str(folder), IN_TWO), nprocs=2)
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("method", IN_TWO)
+def test_all_ranks_have_the_same_weights_and_end_in_the_same_model(method: str, two_ranks: list[Any]) -> None:
+    first, second = (rank[method] for rank in two_ranks)
+    assert first["log"] == second["log"]
+    assert first["flat"] == second["flat"]
+    for one, other in zip(first["journal"], second["journal"], strict=True):
+        assert one["members"][0]["losses"] == other["members"][0]["losses"]
+
+
+@pytest.mark.parametrize("method", IN_TWO)
+def test_two_processes_train_as_one_with_the_whole_batch(method: str, two_ranks: list[Any]) -> None:
+    """Weights come from mean losses and mean gradients, so that it holds for all, not for the linear methods alone."""
+    network, balancer = model(), LossBalancer(method, NAMES)
+    log = train(balancer, network)
+    for mine, theirs in zip(log, two_ranks[0][method]["log"], strict=True):
+        assert theirs == pytest.approx(mine, rel=1e-5)
+    assert two_ranks[0][method]["flat"] == pytest.approx(flat(network).tolist(), rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("method", IN_TWO)
+def test_a_loss_that_is_not_finite_on_one_rank_is_named_on_both(method: str, two_ranks: list[Any]) -> None:
+    for rank in two_ranks:
+        assert "losses are not finite: box = nan" in rank[method]["refused"]
+
+
+# --- every way to name it
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("searched") / "run"
+    search(lambda seed: QuadraticMember(), losses=list(NAMES), rounds=4, members=3, out=out)
+    return out
+
+
+def weights_over(balancer: LossBalancer, epochs: int) -> list[dict[str, float]]:
+    found = []
+    for epoch in range(epochs):
+        balancer({name: torch.tensor(1.0 / (1 + epoch)) for name in balancer.losses})
+        found.append(balancer.weights)
+        balancer.end_epoch()
+    return found
+
+
+def test_a_stored_controller_steers_as_it_does_in_a_run(searched: Path) -> None:
+    from ada_segment import Transfer, load_controller
+
+    first, second = (weights_over(LossBalancer(where, epochs=5), 5) for where in (searched, str(searched)))
+    file = weights_over(LossBalancer(searched / "controller.safetensors", list(NAMES), epochs=5), 5)
+    assert first == second == file
+    member = search(
+        lambda seed: Falling(), losses=list(NAMES), rounds=5, members=1, strategy=Transfer(load_controller(searched))
+    )
+    for mine, theirs in zip(first, member.schedule, strict=True):
+        assert mine == pytest.approx(theirs)
+
+
+class Falling:
+    """A member whose losses are 1 / (1 + round)."""
+
+    def train(self, weights: Any, *, round: int, seed: int) -> dict[str, float]:
+        return dict.fromkeys(NAMES, 1.0 / (1 + round))
+
+    def evaluate(self) -> float:
+        return 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def test_a_controller_serves_other_losses_by_their_groups(searched: Path) -> None:
+    balancer = LossBalancer(
+        searched, ["iou", "giou"], groups={"iou": "mask", "giou": "box"}, defaults={"giou": 2.0}, epochs=3
+    )
+    weights = weights_over(balancer, 3)[-1]
+    assert set(weights) == {"iou", "giou"}
+    with pytest.raises(LossError, match="has learned nothing about depth"):
+        LossBalancer(searched, ["depth"], epochs=3)
+
+
+@pytest.mark.parametrize("epochs", [None, 4])
+def test_a_recorded_schedule(epochs: int | None, tmp_path: Path) -> None:
+    entries = [WEIGHTS, {**WEIGHTS, "box": 3.0}]
+    file = tmp_path / "schedule.json"
+    file.write_text(json.dumps({"losses": list(NAMES), "schedule": entries}))
+    expected = [entries[i] for i in ([0, 0, 1, 1] if epochs else [0, 1, 1, 1])]
+    for what in (file, str(file), entries):
+        assert weights_over(LossBalancer(what, epochs=epochs), 4) == expected
+    (tmp_path / "weights.json").write_text(json.dumps(WEIGHTS))
+    assert weights_over(LossBalancer(tmp_path / "weights.json"), 2) == [WEIGHTS] * 2
+
+
+def test_a_function_of_the_epoch() -> None:
+    balancer = LossBalancer(lambda epoch: {**WEIGHTS, "box": epoch / 2}, NAMES)
+    assert [weights["box"] for weights in weights_over(balancer, 3)] == [0.0, 0.5, 1.0]
+
+
+def test_a_weighting_of_ones_own() -> None:
+    weighting = FAMO(NAMES, lr=0.5)
+    assert LossBalancer(weighting).weighting is weighting
+    assert LossBalancer("famo", NAMES, lr=0.5).weighting.__class__ is FAMO
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda run: LossBalancer("famoo", NAMES), ConfigError, "weighting 'famoo' is neither a method"),
+        (lambda run: LossBalancer("famo"), ConfigError, "famo needs the list of the losses' names"),
+        (lambda run: LossBalancer("famo", "mask"), ConfigError, "needs the list"),
+        (lambda run: LossBalancer(dict), ConfigError, "a function needs the list"),
+        (lambda run: LossBalancer(3), ConfigError, "3 is no weighting"),  # type: ignore[arg-type]
+        (lambda run: LossBalancer("famo", NAMES, gama=1), ConfigError, "did you mean gamma"),
+        (lambda run: LossBalancer(WEIGHTS, lr=1), ConfigError, "settings lr belong to a weighting that is named"),
+        (lambda run: LossBalancer(WEIGHTS, ["mask"]), LossError, "losses and those of the weighting"),
+        (lambda run: LossBalancer(WEIGHTS, defaults=WEIGHTS), ConfigError, "defaults do not go with weights"),
+        (lambda run: LossBalancer("famo", NAMES, defaults={"extra": 1.0}), LossError, "unknown: extra"),
+        (lambda run: LossBalancer("famo", NAMES, defaults={"box": -1.0}), LossError, "weight -1.0 of box"),
+        (lambda run: LossBalancer("famo", NAMES, accumulate=0), ConfigError, "accumulate = 0"),
+        (lambda run: LossBalancer(run), ConfigError, "give epochs"),
+        (lambda run: LossBalancer(Path("absent.json")), RunError, "absent.json is missing"),
+        (lambda run: LossBalancer({"box": math.nan}), LossError, "weight nan of box"),
+        (lambda run: LossBalancer("famo", NAMES).end_epoch(), ConfigError, "without any losses"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    make: Callable[[Path], object], error: type[Exception], text: str, searched: Path
+) -> None:
+    with pytest.raises(error, match=text):
+        make(searched)
