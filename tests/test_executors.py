@@ -87,33 +87,6 @@ def test_scenes_agree_bit_for_bit() -> None:
     assert len({member["losses"]["loss_mask"] for record in journals[0] for member in record["members"]}) == 12
 
 
-def test_an_own_state_is_written_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    run(out=tmp_path / "run", rounds=2)
-    written = saves(monkeypatch)
-    # Resumed, the state comes from the checkpoint: four members need it.
-    for path in (tmp_path / "run" / "checkpoints").glob("round-00001*"):
-        path.unlink()
-    said = Says()
-    in_two(out=tmp_path / "run", rounds=2, resume=True, observer=said)
-    assert len(written) == 1
-    assert said.texts[0].startswith("the journal's lines after round 1 (2) have no whole checkpoint")
-
-
-def test_members_that_fail_are_the_same_failures() -> None:
-    seeds = [job_seed(1, 2), job_seed(2, 0)]
-    toys = Toys(planted=dict(zip(seeds, ("raise", "memory"), strict=True)))
-    here, there = run(toys, strategy="select-only"), in_two(toys, strategy="select-only")
-    assert without_times(there.journal) == without_times(here.journal)
-    assert there.journal[1]["members"][2]["status"] == "failed: ValueError: the loader found a broken picture"
-    assert there.journal[2]["members"][0]["status"] == "failed: MemoryError: no room for 3 GiB"
-
-
-def job_seed(round: int, member: int) -> int:
-    from ada_segment.population.search import _job_seed
-
-    return _job_seed(0, round, 0, member)
-
-
 def test_what_cannot_be_sent_is_refused_and_said() -> None:
     with pytest.raises(ConfigError, match=r"lambda.*cannot be sent to a worker process.*top of a module"):
         in_two(lambda seed: QuadraticMember())
@@ -221,22 +194,26 @@ def test_local_trains_with_the_threads_that_are_asked_for_and_gives_them_back() 
     assert seen == [3, 3, 2]
 
 
-def test_a_run_that_was_stopped_may_be_resumed_by_another_executor(tmp_path: Path) -> None:
-    """What its members had done is not done again."""
+def test_a_run_that_was_stopped_may_be_resumed_by_another_executor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its members had done is not done again; the state in the checkpoint is written once for all workers."""
 
     class Stops(Says):
         def member_finished(self, round: int, index: int, record: Any) -> None:
-            if round == 1:
+            if (round, index) == (1, 1):
                 raise KeyboardInterrupt
 
     whole = run()
     with pytest.raises(KeyboardInterrupt):
-        in_two(Toys(state=1000, seconds=0.1), out=tmp_path / "run", observer=Stops())
-    said = Says()
-    resumed = run(out=tmp_path / "run", resume=True, observer=said)
-    assert said.texts == ["going on with round 2 of 3, 1 of its members are done already"]
+        run(out=tmp_path / "run", observer=Stops())
+    said, written = Says(), saves(monkeypatch)
+    resumed = in_two(out=tmp_path / "run", resume=True, observer=said)
+    assert said.texts == ["going on with round 2 of 3, 2 of its members are done already"]
     assert without_times(resumed.journal) == without_times(whole.journal)
     assert torch.equal(load_state(tmp_path / "run" / "best.safetensors")["matrix"], resumed.best_state["matrix"])
+    # The checkpoint's state, and one of a member that had ended before, if that is the one to go on from.
+    assert 1 <= len(written) <= 2
 
 
 def test_settings_of_where_and_how_may_change_when_resumed(tmp_path: Path) -> None:

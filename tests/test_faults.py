@@ -205,7 +205,12 @@ def test_whatever_a_member_does_costs_that_member_alone(tmp_path: Path) -> None:
     assert any("member 1 in round 3, which is repeated" in text for text in said.texts)
     assert found.journal[3]["members"][1]["status"] == "ok"
     assert load_state(tmp_path / "run" / "best.safetensors")["matrix"].tolist() == found.best_state["matrix"].tolist()
-    # Where nothing goes wrong, the numbers are those of a search in which nothing does.
+    # A failure is the same in this process; and where nothing goes wrong, the numbers are as if nothing ever did.
+    here = {seed: how for seed, how in planted.items() if how in ("nan", "memory", "raise")}
+    alone = run(Toys(state=500, planted=here), strategy="select-only")
+    assert {(r, k): alone.journal[r]["members"][k]["status"] for r, k in ((1, 0), (2, 1), (3, 0))} == {
+        (r, k): found.journal[r]["members"][k]["status"] for r, k in ((1, 0), (2, 1), (3, 0))
+    }
     plain = run(strategy="select-only")
     assert without_times(found.journal[0]) == without_times(plain.journal[0])
     assert without_times(found.journal[1]["members"][1]) == without_times(plain.journal[1]["members"][1])
