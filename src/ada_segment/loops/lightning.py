@@ -96,7 +96,7 @@ def __getattr__(name: str) -> Any:
     """The class `BalanceLosses`, made when it is first asked for, since it derives from Lightning's own."""
     if name != "BalanceLosses":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    bases = [importlib.import_module(library).Callback for library in LIBRARIES if library in sys.modules]
+    bases = [importlib.import_module(library).Callback for library in LIBRARIES if sys.modules.get(library)]
     for library in LIBRARIES if not bases else ():
         try:
             bases = [importlib.import_module(library).Callback]

@@ -1,0 +1,170 @@
+"""The Lightning callback, under both names of the library: the total is the balancer's, states go with checkpoints."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_losses import NAMES, losses_of, model, pictures
+from torch.utils.data import DataLoader, TensorDataset
+
+from ada_segment.errors import ConfigError, LossError
+from ada_segment.loops import lightning as callback_module
+from ada_segment.loops.balancer import LossBalancer
+
+pytestmark = [
+    # Lightning's advice on data loading and logging, which a test of twelve samples does not need.
+    pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers"),
+    pytest.mark.filterwarnings("ignore:Starting from v1.9.0, `tensorboardX` has been removed"),
+    pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty"),
+    # Lightning asks PyTorch in a way that PyTorch has given up.
+    pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated:FutureWarning"),
+]
+
+LIBRARIES = ["lightning.pytorch", "pytorch_lightning"]
+PICTURES = pictures(12).flatten(0, 1).float()  # 96
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> Any:
+    return importlib.import_module(request.param)
+
+
+def make_module(library: Any, *, key: str | None = None) -> Any:
+    class Module(library.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = model(dtype=torch.float32)
+            self.outputs: list[Any] = []
+
+        def training_step(self, batch: list[torch.Tensor], index: int) -> Any:
+            losses = losses_of(self.network, batch[0])
+            return losses if key is None else {key: losses, "note": index}
+
+        def on_train_batch_end(self, outputs: Any, batch: Any, index: int) -> None:
+            self.outputs.append(outputs)
+
+        def validation_step(self, batch: list[torch.Tensor], index: int) -> None:
+            self.log("val_pq", -sum(losses_of(self.network, batch[0]).values()))
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.05)
+
+    return Module()
+
+
+def fit(library: Any, module: Any, *callbacks: Any, folder: Path, resume: Path | None = None, **settings: Any) -> Any:
+    trainer = library.Trainer(
+        **{
+            "max_epochs": 2,
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "default_root_dir": folder,
+            "callbacks": list(callbacks),
+            **settings,
+        }
+    )
+    loader = DataLoader(TensorDataset(PICTURES), batch_size=24)
+    trainer.fit(module, loader, loader, ckpt_path=resume)
+    return trainer
+
+
+def plain(method: str, *, epochs: int = 2, accumulate: int = 1) -> tuple[torch.nn.Module, LossBalancer]:
+    """The same training without Lightning."""
+    network, balancer = model(dtype=torch.float32), LossBalancer(method, NAMES, accumulate=accumulate)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    for _ in range(epochs):
+        for index, batch in enumerate(PICTURES.split(24)):
+            (balancer(losses_of(network, batch)) / accumulate).backward()
+            if (index + 1) % accumulate == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+        balancer.end_epoch()
+    return network, balancer
+
+
+def callback(method: str = "famo", **settings: Any) -> Any:
+    return callback_module.BalanceLosses(LossBalancer(method, NAMES), **settings)
+
+
+@pytest.mark.parametrize("method", ["famo", "dwa", "gradnorm"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_it_is_the_plain_loop(library: Any, method: str, accumulate: int, tmp_path: Path) -> None:
+    module, balancing = make_module(library), callback(method)
+    fit(library, module, balancing, folder=tmp_path, accumulate_grad_batches=accumulate, enable_checkpointing=False)
+    network, balancer = plain(method, accumulate=accumulate)
+    for mine, theirs in zip(module.network.parameters(), network.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-5)
+    for mine, theirs in zip(balancing.balancer.journal, balancer.journal, strict=True):
+        assert mine["members"][0]["weights"] == pytest.approx(theirs["members"][0]["weights"], rel=1e-5)
+
+
+def test_metric_and_weights_are_logged_and_the_module_is_as_before(library: Any, tmp_path: Path) -> None:
+    module, balancing = make_module(library), callback(monitor="val_pq")
+    trainer = fit(library, module, balancing, folder=tmp_path, enable_checkpointing=False)
+    rewards = [record["members"][0]["reward"] for record in balancing.balancer.journal]
+    assert len(rewards) == 2
+    assert rewards[-1] == pytest.approx(trainer.callback_metrics["val_pq"].item())
+    weights = balancing.balancer.journal[-1]["members"][0]["weights"]
+    assert {name: trainer.callback_metrics[f"weight/{name}"].item() for name in NAMES} == pytest.approx(weights)
+    assert "training_step" not in vars(module)
+    assert set(module.training_step([PICTURES[:4]], 0)) == set(NAMES)
+    assert set(module.outputs[0]) == {"loss", "losses"}
+
+
+def test_the_losses_may_lie_in_a_larger_dict(library: Any, tmp_path: Path) -> None:
+    module = make_module(library, key="parts")
+    fit(library, module, callback(key="parts", log=False), folder=tmp_path, enable_checkpointing=False)
+    assert module.outputs[1]["note"] == 1
+    assert set(module.outputs[1]["parts"]) == set(NAMES)
+
+
+@pytest.mark.parametrize("at_train_end", [True, False])
+def test_it_goes_on_from_a_checkpoint(library: Any, at_train_end: bool, tmp_path: Path) -> None:
+    def saving() -> Any:
+        return library.callbacks.ModelCheckpoint(tmp_path, save_on_train_epoch_end=at_train_end, save_last=True)
+
+    whole = callback("dwa")
+    fit(library, make_module(library), whole, folder=tmp_path, max_epochs=4, enable_checkpointing=False)
+    fit(library, make_module(library), callback("dwa"), saving(), folder=tmp_path, max_epochs=2)
+    again = callback("dwa")
+    fit(
+        library,
+        make_module(library),
+        again,
+        saving(),
+        folder=tmp_path,
+        max_epochs=4,
+        resume=tmp_path / "last.ckpt",
+    )
+    for mine, theirs in zip(again.balancer.journal, whole.balancer.journal, strict=True):
+        assert mine["members"][0]["weights"] == pytest.approx(theirs["members"][0]["weights"], rel=1e-6)
+        assert mine["members"][0]["losses"] == pytest.approx(theirs["members"][0]["losses"], rel=1e-6)
+
+
+def test_mixed_precision(library: Any, tmp_path: Path) -> None:
+    module, balancing = make_module(library), callback()
+    fit(library, module, balancing, folder=tmp_path, enable_checkpointing=False, precision="bf16-mixed")
+    assert len(balancing.balancer.journal) == 2
+    assert module.outputs[0]["loss"].dtype == torch.float32
+
+
+def test_what_is_no_dict_of_losses_is_refused(library: Any, tmp_path: Path) -> None:
+    module = make_module(library)
+    with pytest.raises(LossError, match="'parts' of what training_step returned gave NoneType, not a dict"):
+        fit(library, module, callback(key="parts"), folder=tmp_path, enable_checkpointing=False)
+    module = make_module(library)
+    module.automatic_optimization = False
+    with pytest.raises(ConfigError, match="needs automatic optimisation"):
+        fit(library, module, callback(), folder=tmp_path, enable_checkpointing=False)
+
+
+def test_without_lightning_the_way_to_get_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("lightning", "lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=r"pip install 'ada-segment\[lightning\]'"):
+        _ = callback_module.BalanceLosses
