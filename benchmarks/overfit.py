@@ -2,6 +2,7 @@
 
     python benchmarks/overfit.py --data scenes --model panoptic-fpn
     python benchmarks/overfit.py --data ../shared/data/coco-mini --model cascade-panoptic-fpn
+    python benchmarks/overfit.py --data scenes --model hf:mask2former
 
 Trains on the first eight training pictures, with no augmentation, and scores the same eight. One JSON line per run goes
 to benchmarks/results/overfit.jsonl.
@@ -16,7 +17,7 @@ from ada_segment.config import resolve
 from ada_segment.data.splits import open_split
 from ada_segment.data.subset import Subset
 from ada_segment.panoptic.calibration import tune
-from ada_segment.panoptic.registry import MODELS, loss_table
+from ada_segment.panoptic.registry import HF_MODELS, MODELS, loss_table
 from ada_segment.training.member import PanopticMember
 from ada_segment.training.metrics import measure
 
@@ -27,7 +28,7 @@ LOOKS = 5  # evaluations on the way
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="scenes")
-    parser.add_argument("--model", default=MODELS[0], choices=MODELS)
+    parser.add_argument("--model", default=MODELS[0], choices=(*MODELS, *HF_MODELS))
     parser.add_argument("--backbone", help="default: thin-resnet for scenes, mobilenet_v3_small for photographs")
     parser.add_argument("--steps", type=int, help="default: 400 for scenes, 250 for photographs")
     parser.add_argument("--seed", type=int, default=0)
@@ -78,7 +79,7 @@ def main() -> None:
         {
             "data": arguments.data.rstrip("/").rsplit("/", 1)[-1],
             "model": arguments.model,
-            "backbone": backbone,
+            "backbone": f"swin, {settings.model.hf_size}" if arguments.model in HF_MODELS else backbone,
             "size": settings.augmentation.size,
             "steps": member.step,
             "seed": arguments.seed,

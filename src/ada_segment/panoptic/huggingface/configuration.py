@@ -1,5 +1,6 @@
 """The library's configuration that a model's settings name."""
 
+import copy
 import difflib
 import json
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ def from_mapping(transformers: Any, given: Mapping[str, Any], where: str) -> Any
     """A configuration from plain values. Raises ConfigError, naming `where`, when one of them does not fit."""
     kind = transformers.CONFIG_MAPPING[given["model_type"]]
     try:
-        return kind.from_dict(dict(given))
+        return kind.from_dict(copy.deepcopy(dict(given)))  # some releases take entries out of nested mappings
     except Exception as error:  # the library and its validators raise many kinds; all mean the same to the user
         raise ConfigError(f"{where}: {' '.join(str(error).split())}") from None
 
