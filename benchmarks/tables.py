@@ -133,6 +133,17 @@ def reward_study() -> str:
     )
 
 
+def report_page() -> str:
+    rows: list[list[object]] = []
+    for line in results_file.read("report_page")[-1:]:
+        for case in line["cases"]:
+            size = (f"{case['rounds']} of {case['members']}", case["losses"])
+            times = (f"{case['core_seconds']:.1f}", f"{case['clock_seconds']:.1f}")
+            rows.append([*size, *times, f"{case['mb']:.1f}", where(line)])
+    headings = ["rounds of members", "losses", "seconds of a core", "seconds of the clock", "MB", "measured on"]
+    return table(headings, rows)
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "checks.md": {
         "overfit": overfit,
@@ -141,6 +152,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "data_index": data_index,
         "data_workers": data_workers,
         "reward_study": reward_study,
+        "report_page": report_page,
     },
     "results.md": {
         "scenes": lambda: evidence_tables.arms("scenes"),

@@ -75,7 +75,7 @@ def render_page(run: Run, *, baseline: Run | None = None, refresh: int | None = 
 def _figures(run: Run, baseline: Run | None) -> Html:
     if not run.history.rounds:
         return element("p", "The first round is not over yet; curves come with it.")
-    drawn = draw_all(run, baseline=baseline, legend=False, ink=INK_OF_PAGE)
+    drawn = draw_all(run, baseline=baseline, only=TITLES, legend=False, ink=INK_OF_PAGE)
     figures = [
         element(
             "figure",
@@ -83,8 +83,7 @@ def _figures(run: Run, baseline: Run | None) -> Html:
             Html(inline_svg(drawn[name], name=name, described=CAPTIONS[name])),
             element("figcaption", CAPTIONS[name]),
         )
-        for name in TITLES
-        if name in drawn
+        for name in drawn
     ]
     styles = loss_styles(run.history.losses)
     return join([element("h2", "How it went"), legend(styles), element("div", *figures, class_="figures")])

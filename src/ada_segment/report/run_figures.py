@@ -1,6 +1,6 @@
 """All figures of a run, drawn, and as files fit for a paper beside the numbers that they show."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -24,22 +24,28 @@ from ada_segment.report.run_files import Run, read_run
 
 
 def draw_all(
-    run: Run, *, baseline: Run | None = None, legend: bool = True, ink: str = INK_OF_PAPER
+    run: Run,
+    *,
+    baseline: Run | None = None,
+    only: Collection[str] | None = None,
+    legend: bool = True,
+    ink: str = INK_OF_PAPER,
 ) -> dict[str, Figure]:
-    """All figures that the run has something to show in, by file name without ending."""
+    """All figures that the run has something to show in, by file name without ending; of these `only` some if given."""
     history, defaults = run.history, run.defaults
     other = None if baseline is None else baseline.history
+    metrics = None if baseline is None else baseline.metrics
     rival = "" if baseline is None else shown(baseline.called)
-    classes = class_data(run.metrics, None if baseline is None else baseline.metrics)
-    drawn = {
-        "reward": reward_figure(history, baseline=other, rival=rival, label=run.reward_label, ink=ink),
-        "weights": weight_figure(history, defaults=defaults, legend=legend, ink=ink),
-        "shares": share_figure(history, legend=legend, ink=ink),
-        "losses": loss_figure(history, baseline=other, rival=rival, legend=legend, ink=ink),
-        "controller": controller_figure(history, defaults=defaults, legend=legend, ink=ink),
-        "noise": noise_figure(history, unit=run.reward_unit, ink=ink),
-        "classes": class_figure(classes, rival=rival, ink=ink),
+    figures: dict[str, Callable[[], Figure | None]] = {
+        "reward": lambda: reward_figure(history, baseline=other, rival=rival, label=run.reward_label, ink=ink),
+        "weights": lambda: weight_figure(history, defaults=defaults, legend=legend, ink=ink),
+        "shares": lambda: share_figure(history, legend=legend, ink=ink),
+        "losses": lambda: loss_figure(history, baseline=other, rival=rival, legend=legend, ink=ink),
+        "controller": lambda: controller_figure(history, defaults=defaults, legend=legend, ink=ink),
+        "noise": lambda: noise_figure(history, unit=run.reward_unit, ink=ink),
+        "classes": lambda: class_figure(class_data(run.metrics, metrics), rival=rival, ink=ink),
     }
+    drawn = {name: draw() for name, draw in figures.items() if only is None or name in only}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
