@@ -208,11 +208,25 @@ def _with_epochs(settings: Settings, epochs: int) -> Settings:
     return replace(settings, search=replace(settings.search, rounds=epochs // each))
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values only. A few lines that refer back to each other can stand for more than any memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(
+                None, None, "it refers back with *, which settings do not need; write the value again", event.start_mark
+            )
+        return super().compose_node(parent, index)
+
+
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(text)
+        tree = yaml.load(text, _PlainLoader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{source} is nested too deep to be settings") from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -6,7 +6,7 @@ from pathlib import Path
 from ada_segment.controller.base import Controller
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.policy_gradient import PolicyGradientController
-from ada_segment.errors import RunError
+from ada_segment.errors import LossError, RunError
 from ada_segment.storage import load_state, read_about, save_state
 
 FILE_NAME = "controller.safetensors"
@@ -47,8 +47,10 @@ def load_controller(path: str | Path) -> Controller:
             f"{about.get('version')} of ada-segment that wrote it"
         )
     try:
-        return KINDS[about["kind"]].from_state(load_state(path))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        controller = KINDS[about["kind"]].from_state(load_state(path))
+        controller.weights([], round=0, rounds=1)  # a file from elsewhere may fit together and still give none
+        return controller
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, LossError) as error:
         raise RunError(
             f"{path} is damaged: {type(error).__name__}: {error}; use a controller from another run"
         ) from None

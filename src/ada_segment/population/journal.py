@@ -46,7 +46,7 @@ def read_journal(path: Path) -> list[Record]:
             break
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise RunError(f"{path}, line {number + 1} is no JSON ({error}); the journal is damaged") from None
         if not isinstance(record, dict) or record.get("round") != number:
             raise RunError(f"{path}, line {number + 1} is not the record of round {number}; the journal is damaged")

@@ -68,6 +68,7 @@ class RunFolder:
         self.path = path
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
         if resume and not path.is_file():
+            self._refuse_links()
             self._check_identity()
         else:
             refuse_used(path)
@@ -230,6 +231,12 @@ class RunFolder:
             )
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise RunError(f"a checkpoint in {self.path} holds no search ({type(error).__name__}: {error})") from None
+
+    def _refuse_links(self) -> None:
+        """A link in a folder that somebody else has made would have us append or delete somewhere else."""
+        for entry in [*self.path.glob("*"), *(self.path / CHECKPOINTS).glob("*")]:
+            if entry.is_symlink():
+                raise RunError(f"{entry} leads out of the run folder; put what it stands for in its place to go on")
 
     def _check_identity(self) -> None:
         for path in reversed(self._checkpoints()):

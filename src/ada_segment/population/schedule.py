@@ -53,7 +53,7 @@ def load_schedule(path: str | Path) -> Schedule:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path} is missing; name a {FILE_NAME}, or the run folder that holds one") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise RunError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise RunError(f'{path} holds no weights; write {{"loss name": weight, ...}}, or name a {FILE_NAME}')

@@ -1,0 +1,128 @@
+"""One model on several devices, as two processes with gloo: the same weights on all, the result of one process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import arguments, small
+from toy_members import QuadraticMember
+from worker_members import without_times
+
+from ada_segment.panoptic.registry import loss_table
+from ada_segment.population.journal import read_journal
+from ada_segment.population.search import search
+from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
+from ada_segment.storage import load_state
+from ada_segment.training.loading import training_batches
+
+TESTS = Path(__file__).parent
+CHANGES: dict[str, Any] = {"data__scenes_train": 16, "training__accelerator": "cpu"}
+SEED = 7
+
+
+def launch(*words: str | Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    ran = subprocess.run(
+        [sys.executable, *launcher, *map(str, words)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(TESTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+TRAINS = """
+import sys
+from pathlib import Path
+from small_runs import small
+from test_several_devices import CHANGES, SEED, weights_of
+from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
+from ada_segment.storage import copy_state, save_state
+
+settings = small(training__devices=2, **CHANGES)
+member = build_member(settings, open_data(settings), seed=0)
+losses = member.train(weights_of(settings), round=0, seed=SEED)
+state = {"model": copy_state(member.network.state_dict()), "losses": losses}
+save_state(Path(sys.argv[1]) / f"{member.fabric.global_rank}.safetensors", state)
+"""
+
+
+def weights_of(settings: Any) -> dict[str, float]:
+    return {**loss_table(settings.model).defaults, "loss_mask": 2.0}
+
+
+def test_all_ranks_end_with_the_weights_of_one_process(tmp_path: Path) -> None:
+    """The reference trains the shares of each batch one after the other and steps along their mean gradient."""
+    script = tmp_path / "script.py"
+    script.write_text(TRAINS)
+    launch(script, tmp_path, launcher=TORCHRUN)
+    first, second = (load_state(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    settings = small(**CHANGES)
+    splits = open_data(settings)
+    member = build_member(settings, splits, seed=0)
+    # Statistics of batch norms are the first rank's, which gives them to the others before each step.
+    parameters = dict(member.network.named_parameters())
+    for name in parameters:
+        assert torch.equal(first["model"][name], second["model"][name]), name
+    assert first["losses"] == second["losses"]
+
+    weights = weights_of(settings)
+    before = {name: value.detach().clone() for name, value in parameters.items()}
+    how = {"batch_size": settings.training.batch_size, "seed": SEED, "workers": 0, "ranks": 2}
+    shares = [training_batches(splits.train, member.transform, rank=rank, **how) for rank in (0, 1)]
+    torch.manual_seed(SEED)
+    streams = [torch.get_rng_state()] * 2  # each rank draws its samples from a generator of its own
+    member.model.train()
+    means: list[dict[str, float]] = []
+    for parts in zip(*shares, strict=True):
+        member.optimizer.zero_grad()
+        seen: list[dict[str, float]] = []
+        for rank, (images, targets) in enumerate(parts):
+            torch.set_rng_state(streams[rank])
+            losses = member.model(images, targets)
+            streams[rank] = torch.get_rng_state()
+            member.fabric.backward(sum(weights[name] * loss for name, loss in losses.items()) / 2)
+            seen.append({name: loss.item() for name, loss in losses.items()})
+        member._step()
+        means.append({name: (seen[0][name] + seen[1][name]) / 2 for name in weights})
+    moved = 0
+    for name, value in parameters.items():
+        assert torch.allclose(first["model"][name], value, rtol=1e-4, atol=1e-5), name
+        moved += not torch.equal(value, before[name])
+    assert moved > 20
+    assert first["losses"] == pytest.approx(
+        {name: sum(each[name] for each in means) / len(means) for name in weights}, rel=1e-4
+    )
+
+
+def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tmp_path: Path) -> None:
+    names = tuple(loss_table(small().model).defaults)
+    groups = loss_table(small().model).groups
+    toy = QuadraticMember(names=names)
+    search(lambda seed: toy, losses=names, groups=groups, rounds=2, members=3, out=tmp_path / "found")
+    run = tmp_path / "run"
+    words = arguments(run, training__devices=2, search__rounds=2, search__members=1, **CHANGES)
+    words = ["-m", "ada_segment", "train", "--weights", str(tmp_path / "found"), *words]
+    launch(*words, launcher=TORCHRUN)
+    whole = without_times(read_journal(run / "history.jsonl"))
+    assert len(whole) == 2
+    best = json.loads((run / "best.json").read_text())
+    metrics = (run / "metrics.json").read_text()
+    for path in (run / "checkpoints").glob("round-00001*"):
+        path.unlink()
+    ran = launch(*words, "--resume")  # Fabric starts the second process itself
+    assert ran.stdout.count("going on with round 2 of 2") == 1
+    assert without_times(read_journal(run / "history.jsonl")) == whole
+    assert json.loads((run / "best.json").read_text()) == best
+    assert (run / "metrics.json").read_text() == metrics
