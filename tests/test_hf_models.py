@@ -155,6 +155,8 @@ def test_mask2former_has_thirty_losses_with_the_librarys_weights() -> None:
     table = loss_table(ModelSettings(name="hf:mask2former"))
     assert len(table.defaults) == 30
     assert [table.defaults[key] for key in ("loss_cross_entropy", "loss_mask_3", "loss_dice_8")] == [2, 5, 5]
+    counts = [len(loss_table(ModelSettings(name=name)).defaults) for name in MODELS]
+    assert counts == [30, 21, 31, 15, 20]  # as docs/hugging-face.md has them
 
 
 @pytest.mark.parametrize("size", SIZES)
