@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ada_segment.config import resolve
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.panoptic.categories import Categories, Category
@@ -166,6 +167,12 @@ def test_every_size_is_a_configuration_that_the_library_knows(name: str, size: s
     assert configuration.model_type == family.model_type
     known = type(configuration)().to_dict()
     assert set(SIZES[size][name.removeprefix("hf:")]) <= set(known)
+
+
+def test_the_librarys_settings_are_set_by_key() -> None:
+    settings = resolve(preset="tiny", flags={"model.name": "hf:eomt", "model.hf.num_queries": 7}).model
+    _, configuration = read_configuration(settings)
+    assert (configuration.num_queries, configuration.hidden_size) == (7, 96)
 
 
 def test_half_precision_runs_and_its_losses_are_near() -> None:

@@ -30,7 +30,7 @@ data_app.add_typer(convert_app, name="convert")
 Data = Annotated[str, typer.Option("--data", help="'scenes' (generated) or a folder in COCO panoptic format.")]
 Model = Annotated[str | None, typer.Option(help="panoptic-fpn, cascade-panoptic-fpn, hf:mask2former, hf:PATH, ...")]
 Backbone = Annotated[str | None, typer.Option(help="thin-resnet, resnet50, mobilenet_v3_small, timm:NAME, ...")]
-Preset = Annotated[str | None, typer.Option(help="tiny, small, r50-1x, r50-3x or r101-3x.")]
+Preset = Annotated[str | None, typer.Option(help="tiny, small, r50-1x, r50-3x, r101-3x or mask2former.")]
 Size = Annotated[int | None, typer.Option(help="Shorter side of the pictures in pixels.")]
 Seed = Annotated[int | None, typer.Option(help="Seeds everything random.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]

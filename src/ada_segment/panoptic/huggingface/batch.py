@@ -87,7 +87,8 @@ class Batching:
             none = torch.zeros(0, 1, device=semantic.device)
             return Segments(none[..., None].expand(0, *shape), labels, none.expand(0, 4))
         height, width = masks.shape[-2:]
-        boxes = masks_to_boxes(masks) + masks_to_boxes(masks).new_tensor([0, 0, 1, 1])  # the last pixel belongs to it
+        boxes = masks_to_boxes(masks)
+        boxes[:, 2:] += 1  # the last pixel belongs to the segment
         boxes = box_convert(boxes, "xyxy", "cxcywh") / boxes.new_tensor([width, height, width, height])
         return Segments(_pad(masks.float(), shape), labels, boxes)
 
