@@ -91,6 +91,13 @@ def test_the_examples_of_search_train_evaluate_predict_report_work(
     assert status == 0
     assert all(name in text for name in ("first", "second", "One run each"))
     assert {"reward.svg", "reward.png", "weights.svg"} <= {file.name for file in Path("figures").iterdir()}
+    assert "reward.csv" in {file.name for file in Path("figures").iterdir()}
+    assert command("report", "runs/first", "runs/second", "--out", "both.html", "--figures", "arms")[0] == 0
+    assert "Comparison of" in Path("both.html").read_text()
+    assert {"arms.svg", "arms.csv", "differences.png"} <= {file.name for file in Path("arms").iterdir()}
+    status, text, _ = command("report", "runs/first", "--watch")  # it has ended, and so does this
+    assert (status, "follows runs/first" in text) == (0, True)
+    refused(command("report", "runs/first", "runs/second", "--watch"), "--watch", "one run")
     assert "PQ" in command("evaluate", "runs/second", "--split", "reward", "--out", "m.json")[1]
     assert json.loads(Path("m.json").read_text())["split"] == "reward"
 

@@ -1,6 +1,7 @@
 """What TensorBoard is told of a search, read back from the event files by TensorBoard itself."""
 
 import builtins
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from made_histories import DEFAULTS, make_rounds, with_controller, with_failures
+from rich.console import Console
 from small_runs import small
 
 from ada_segment.errors import ConfigError
 from ada_segment.population.observer import Several, Silent
+from ada_segment.report.display import LiveDisplay
 from ada_segment.report.tensorboard import TensorBoard
 from ada_segment.runs.search_run import run_search
 from ada_segment.training.member import PanopticMember
@@ -83,13 +86,21 @@ def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
 
 
 def test_a_run_shows_what_its_best_model_sees_and_is_the_same_run(tmp_path: Path) -> None:
-    seen = run_search(small(search__rounds=2), tmp_path / "seen", tensorboard=True)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, height=40)
+    with LiveDisplay(console) as display:
+        seen = run_search(small(search__rounds=2), tmp_path / "seen", observer=display, tensorboard=True)
     blind = run_search(small(search__rounds=2), tmp_path / "blind")
     # Watching changes nothing.
     assert [[m["reward"] for m in r["members"]] for r in seen.journal] == [
         [m["reward"] for m in r["members"]] for r in blind.journal
     ]
+    # What takes a while at the end is said, on the terminal and in TensorBoard.
     events = read(tmp_path / "seen" / "tensorboard")
+    assert isinstance(console.file, io.StringIO)
+    for text in ("tuning the merge thresholds on 5 reward pictures", "scoring 6 test pictures", "drawing pictures"):
+        assert text in console.file.getvalue()
+    notes = b"".join(event.tensor_proto.string_val[0] for event in events.Tensors("notes/text_summary"))
+    assert b"tuning the merge thresholds" in notes
     pictures = [tag for tag in events.Tags()["images"] if tag.startswith("what the best model so far sees/")]
     assert len(pictures) == 4
     best = {max(range(t + 1), key=lambda k: best_of(seen.journal[k])) + 1 for t in range(len(seen.journal))}
