@@ -5,7 +5,7 @@ from pathlib import Path
 from ada_segment.report.colours import loss_styles
 from ada_segment.report.figure_data import shares
 from ada_segment.report.figure_files import inline_svg
-from ada_segment.report.figure_style import INK_OF_PAGE
+from ada_segment.report.figure_style import INK_OF_PAGE, LEGEND_ROWS
 from ada_segment.report.markup import Html, element, join, legend, table, track
 from ada_segment.report.numbers import Numbers
 from ada_segment.report.page_answer import answer, page_head
@@ -20,8 +20,7 @@ from ada_segment.storage import write_text
 
 CAPTIONS = {
     "reward": "Each dot is a member after its round. The line is the model that was carried on from round to round.",
-    "weights": "Weights of the model that was carried on, relative to the defaults; the bands span all members. "
-    "Of many losses, those that ended farthest from their defaults stand out.",
+    "weights": "Weights of the model that was carried on, relative to the defaults; the bands span all members.",
     "shares": "What each loss contributes to the total that is minimised: weight × loss, as a share of the sum.",
     "losses": "Unweighted losses of the model that was carried on, mean over each round.",
     "controller": "The weights that the controller thought best before each round. The band is how unsure it was, one "
@@ -76,12 +75,16 @@ def _figures(run: Run, baseline: Run | None) -> Html:
     if not run.history.rounds:
         return element("p", "The first round is not over yet; curves come with it.")
     drawn = draw_all(run, baseline=baseline, only=TITLES, legend=False, ink=INK_OF_PAGE)
+    captions = dict(CAPTIONS)
+    if len(run.history.losses) > LEGEND_ROWS:
+        for name in ("weights", "controller"):
+            captions[name] += " The lines that end farthest from the defaults stand out."
     figures = [
         element(
             "figure",
             element("h3", TITLES[name]),
-            Html(inline_svg(drawn[name], name=name, described=CAPTIONS[name])),
-            element("figcaption", CAPTIONS[name]),
+            Html(inline_svg(drawn[name], name=name, described=captions[name])),
+            element("figcaption", captions[name]),
         )
         for name in drawn
     ]
