@@ -144,6 +144,33 @@ def report_page() -> str:
     return table(headings, rows)
 
 
+def executors() -> str:
+    lines = results_file.read("executors")[-1:]
+    rows: list[list[object]] = [
+        [
+            name,
+            f"{seconds:.1f}",
+            f"{line['faster'][name]['median']:.2f}",
+            f"{line['faster'][name]['least']:.2f} to {line['faster'][name]['greatest']:.2f}",
+            f"{line['starting'][name]:.0f}",
+            f"{line['load_before']:.1f}",
+            where(line),
+        ]
+        for line in lines
+        for name, seconds in line["seconds"].items()
+    ]
+    headings = [
+        "executor",
+        "seconds a round",
+        "times as fast",
+        "range",
+        "seconds to start",
+        "load before",
+        "measured on",
+    ]
+    return table(headings, rows)
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "checks.md": {
         "overfit": overfit,
@@ -158,6 +185,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
     },
+    "machines.md": {"executors": executors},
 }
 """What makes the text between the markers <!-- NAME --> and <!-- /NAME --> of each document."""
 
