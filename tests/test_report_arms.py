@@ -1,8 +1,10 @@
 """Several runs: which belong together, what their differences say, and a page of numbers that the folders hold."""
 
 import csv
+import io
 import math
 import random
+import re
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 from made_histories import DEFAULTS, make_metrics, make_rounds, write_run
 from page_checks import check_numbers, check_safe
 from recomputed import Files, T
+from rich.console import Console
 
 from ada_segment.errors import RunError
 from ada_segment.report.arms import differences, group_runs, of_arm
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
 from ada_segment.report.run_files import Run, read_run
 from ada_segment.report.student import estimate, quantile
+from ada_segment.report.tables import arms_table
 
 EVIL = '<script>alert("x")</script>&$x_y$'
 
@@ -179,6 +183,16 @@ def test_figures_of_arms_are_files_with_their_numbers(six: list[Path], tmp_path:
     found = of_arm(group_runs(read(*six))[0], "tuned all")
     assert found is not None
     assert found.mean == pytest.approx(mean(float(row["tuned_all"]) for row in rows[:3]))
+
+
+def test_the_terminal_says_the_same(six: list[Path]) -> None:
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(arms_table(six))
+    text = console.export_text()
+    files = [Files(path) for path in six]
+    pq = [100 * file.metrics["tuned"]["all"]["pq"] for file in files]
+    assert re.search(rf"ada-segment +3 +{mean(pq[:3]):.2f} ± ", text)
+    assert re.search(rf"pbt +1 +{pq[5]:.2f} +[+−]{abs(pq[5] - pq[4]):.2f} *$", text, re.MULTILINE)
 
 
 def test_runs_still_going_and_names_with_markup(tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def report(
     from ada_segment.report.page import write_page
     from ada_segment.report.page_arms import write_arm_figures, write_arms_page
     from ada_segment.report.run_figures import write_figures
-    from ada_segment.report.tables import comparison
+    from ada_segment.report.tables import arms_table, comparison
     from ada_segment.report.watch import watch_run
 
     if len(runs) > 1:
@@ -209,6 +209,7 @@ def report(
         write_arms_page(runs, out or Path("report.html"))
         if figures is not None:
             write_arm_figures(runs, figures)
+        Console().print(arms_table(runs))
         typer.echo(str(out or Path("report.html")))
         return
     (run,) = runs

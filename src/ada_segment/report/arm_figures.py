@@ -8,6 +8,7 @@ from ada_segment.report.arms import (
     MEASURES,
     Arm,
     differences,
+    headline,
     measured,
     pairs_measured,
 )
@@ -75,11 +76,6 @@ def data_of_arms(runs: Sequence[Run], arms: Sequence[Arm]) -> dict[str, Data]:
         rows = [(t, name, value) for name, path in _weights(arm).items() for t, value in path]
         found[f"weights{place}"] = Data(("round", "loss", "weight_to_default"), tuple(rows))
     return found
-
-
-def headline(runs: Sequence[Run]) -> str:
-    """The measure that comes first: the test split's PQ where every run has it, the reward otherwise."""
-    return next((name for name in MEASURES if all(measured(run, name) is not None for run in runs)), "reward")
 
 
 def _slug(measure: str) -> str:

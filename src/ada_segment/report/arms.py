@@ -102,6 +102,11 @@ def measured(run: Run, measure: str) -> float | None:
     return None if figures is None else 100 * float(figures["pq"])
 
 
+def headline(runs: Sequence[Run]) -> str:
+    """The measure that comes first: the test split's PQ where every run has it, the reward otherwise."""
+    return next((name for name in MEASURES if all(measured(run, name) is not None for run in runs)), "reward")
+
+
 def of_arm(arm: Arm, measure: str) -> Estimate | None:
     """Mean and interval over the arm's runs."""
     return estimate([value for run in arm.runs if (value := measured(run, measure)) is not None])

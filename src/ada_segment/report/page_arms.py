@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ada_segment.report.arm_figures import data_of_arms, draw_arms, headline
+from ada_segment.report.arm_figures import data_of_arms, draw_arms
 from ada_segment.report.arms import (
     MEASURES,
     Arm,
     Difference,
     differences,
     group_runs,
+    headline,
     measured,
     of_arm,
     of_pairs,

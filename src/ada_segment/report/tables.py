@@ -15,12 +15,14 @@ from ada_segment.data.mending import Mended
 from ada_segment.data.problems import Problem
 from ada_segment.data.problems import group as by_kind
 from ada_segment.data.statistics import ClassCount, Tally
+from ada_segment.report.arms import MEASURES, differences, group_runs, headline, of_arm, of_pairs, pairs_measured
 from ada_segment.report.colours import GREEN, loss_styles
 from ada_segment.report.display import bar
 from ada_segment.report.figure_data import by_quality
 from ada_segment.report.history import History
 from ada_segment.report.run_files import read_run
-from ada_segment.report.wording import duration, factor, percent, relative, score
+from ada_segment.report.student import Estimate
+from ada_segment.report.wording import duration, factor, fine, percent, relative, score
 
 FOLDER_HOLDS = {
     "history.jsonl": "every round and member",
@@ -28,7 +30,9 @@ FOLDER_HOLDS = {
     "controller.safetensors": "the controller; train --weights RUN applies it elsewhere",
     "best.safetensors": "the best model",
     "metrics.json": "PQ on the test split",
+    "examples.json": "PQ of each test picture; drawings of some in examples/",
     "overlays.png": "what the best model sees",
+    "tensorboard": "curves and pictures: tensorboard --logdir",
     "report.html": "all of this in pictures",
 }
 
@@ -158,6 +162,29 @@ def comparison(run: Path, baseline: Path) -> RenderableType:
             figures = [percent((tuned.get(group) or {}).get("pq")) for group in ("all", "things", "stuff")]
             table.add_row(Text(name), *figures, percent((usual.get("all") or {}).get("pq")))
     return Group(table, Text("One run each: a difference of a few PQ can be chance.", style="italic"))
+
+
+def arms_table(paths: Sequence[Path]) -> RenderableType:
+    """Runs by arms: mean and 95 % interval of the first measure that all have, and differences paired by seed."""
+    runs = [read_run(path) for path in paths]
+    arms, measure = group_runs(runs), headline(runs)
+    against = {one.arm.name: one for one in differences(arms)}
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("arm")
+    for heading in ("seeds", MEASURES[measure], "paired difference"):
+        table.add_column(heading, justify="right")
+    for arm in arms:
+        other = against.get(arm.name)
+        gap = None if other is None else of_pairs(pairs_measured(other, runs, measure), runs, measure)
+        cells = (_interval(of_arm(arm, measure)), "" if other is None else _interval(gap, sign=True))
+        table.add_row(Text(arm.name), str(len(arm.runs)), *cells)
+    return Group(table, Text("95 % intervals by Student's t; of one seed there is none.", style="italic"))
+
+
+def _interval(found: Estimate | None, *, sign: bool = False) -> str:
+    if found is None:
+        return "–"
+    return fine(found.mean, sign=sign) + ("" if found.half is None else f" ± {fine(found.half)}")
 
 
 def problems_table(problems: Sequence[Problem], *, shown: int = 3) -> Table:
