@@ -60,14 +60,14 @@ def test_scenes_agree_bit_for_bit() -> None:
 
 def test_members_that_fail_cost_themselves_alone() -> None:
     planted = {_job_seed(0, 1, 0, 0): "memory", _job_seed(0, 1, 0, 2): "hang", _job_seed(0, 2, 0, 1): "exit"}
-    settings = ExecutorSettings(kind="ray", workers=2, time_limit=3.0, restarts=0)
+    settings = ExecutorSettings(kind="ray", workers=2, time_limit=5.0, restarts=0)
     found = run(Toys(planted=planted), executor=settings, strategy="select-only")
     status = {(record["round"], k): m["status"] for record in found.journal for k, m in enumerate(record["members"])}
     failed = {key: text for key, text in status.items() if text != "ok"}
     assert failed.pop((2, 1)).startswith("failed: WorkerLost: 1 workers were lost in training it")
     assert failed == {
         (1, 0): "failed: MemoryError: no room for 3 GiB",
-        (1, 2): "failed: TimeLimit: took longer than time_limit = 3 s",
+        (1, 2): "failed: TimeLimit: took longer than time_limit = 5 s",
     }
 
 

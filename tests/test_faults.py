@@ -185,7 +185,7 @@ def test_whatever_a_member_does_costs_that_member_alone(tmp_path: Path) -> None:
         seed_of(3, 0): "raise",
         seed_of(3, 1): "kill once",
     }
-    settings = ExecutorSettings(kind="processes", workers=2, time_limit=2.0, restarts=1)
+    settings = ExecutorSettings(kind="processes", workers=2, time_limit=5.0, restarts=1)
     said = Says()
     toys = Toys(state=500, planted=planted, folder=tmp_path)
     found = run(toys, executor=settings, strategy="select-only", out=tmp_path / "run", observer=said)
@@ -197,7 +197,7 @@ def test_whatever_a_member_does_costs_that_member_alone(tmp_path: Path) -> None:
     }
     assert failed == {
         (1, 0): "not finite: mask = nan",
-        (1, 3): "TimeLimit: took longer than time_limit = 2 s",
+        (1, 3): "TimeLimit: took longer than time_limit = 5 s",
         (2, 1): "MemoryError: no room for 3 GiB",
         (2, 2): "WorkerLost: 2 workers were lost in training it; the last: ended with exit status 3",
         (3, 0): "ValueError: the loader found a broken picture",

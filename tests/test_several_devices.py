@@ -107,6 +107,7 @@ def test_all_ranks_end_with_the_weights_of_one_process(tmp_path: Path) -> None:
 
 
 def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tmp_path: Path) -> None:
+    """Then the same by a worker that is a group of two processes."""
     names = tuple(loss_table(small().model).defaults)
     groups = loss_table(small().model).groups
     toy = QuadraticMember(names=names)
@@ -126,3 +127,6 @@ def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tm
     assert without_times(read_journal(run / "history.jsonl")) == whole
     assert json.loads((run / "best.json").read_text()) == best
     assert (run / "metrics.json").read_text() == metrics
+    words[words.index(str(run))] = str(tmp_path / "group")
+    launch(*words, "--set=search.executor=processes", "--set=search.workers=1")
+    assert without_times(read_journal(tmp_path / "group" / "history.jsonl")) == whole

@@ -32,10 +32,11 @@ class Parts:
         folder: where they are kept; None keeps nothing.
         minutes: a member that ends later than this after the last writing is written at once; None: only when the
             search is stopped.
+        writes: whether this process may write to the folder.
     """
 
-    def __init__(self, folder: RunFolder | None, *, minutes: float | None) -> None:
-        self._folder, self._minutes = folder, minutes
+    def __init__(self, folder: RunFolder | None, *, minutes: float | None, writes: bool = True) -> None:
+        self._folder, self._minutes, self._writes = folder, minutes, writes
         self._unwritten: list[Part] = []
         self._known: dict[tuple[int, int, int], Part] = {}
         self.written()
@@ -80,7 +81,7 @@ class Parts:
 
     def write(self) -> None:
         """Bring all to the disk."""
-        while self._unwritten and self._folder is not None:
+        while self._unwritten and self._writes and self._folder is not None:
             part = self._unwritten[0]
             # Not asdict of the whole: it would copy the tensors.
             self._folder.save_part({name: getattr(part, name) for name in PART})

@@ -126,7 +126,7 @@ def search(
     together = together or Together()
     folder = RunFolder(Path(out), identity=_identity(task, strategy), resume=resume) if out is not None else None
     progress = folder.load() if folder is not None and resume else None
-    parts = Parts(folder, minutes=checkpoint_minutes if together.first else None)
+    parts = Parts(folder, minutes=checkpoint_minutes, writes=together.first)
     parts_found = parts.load(len(progress.journal) if progress is not None else 0) if resume else 0
     if progress is not None:
         strategy.load_state_dict(progress.strategy)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ada_segment import errors
 from ada_segment.errors import AdaSegmentError, SearchError
 from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.executors.settings import ExecutorSettings
@@ -210,9 +209,10 @@ def _failed(job: Job | None, text: str, began: float) -> Outcome:
 
 def _cannot_make(event: Unfit) -> AdaSegmentError:
     """The error of making a member, as it would be in this process."""
-    kind = getattr(errors, event.kind, None)
-    if isinstance(kind, type) and issubclass(kind, AdaSegmentError):
-        error = kind(event.text)
+    ours = {kind.__name__: kind for kind in AdaSegmentError.__subclasses__()}
+    error: AdaSegmentError
+    if event.kind in ours:
+        error = ours[event.kind](event.text)
     else:
         error = SearchError(f"a worker cannot make its member: {event.kind}: {event.text}")
     error.__cause__ = RemoteError(event.trace)
