@@ -91,15 +91,15 @@ class TensorBoard:
             writer.add_image(f"{title}/{name}", np.asarray(picture.convert("RGB")), self._step, dataformats="HWC")
         writer.flush()
 
-    def finished(self, metrics: Mapping[str, Any]) -> None:
-        """The figures of the test split, as metrics.json holds them, in percent."""
+    def finished(self, metrics: Mapping[str, Any], *, rounds: int) -> None:
+        """The figures of the test split, as metrics.json holds them, in percent, after so many rounds."""
         writer = self._writer_or_new()
         for key in ("tuned", "usual"):
             for group in ("all", "things", "stuff"):
                 figures = (metrics.get(key) or {}).get(group)
                 if figures is not None:
                     tag = f"PQ on the {metrics['split']} split, {key} thresholds/{group}"
-                    writer.add_scalar(tag, 100 * figures["pq"], self._step)
+                    writer.add_scalar(tag, 100 * figures["pq"], rounds)
         writer.flush()
 
     def close(self) -> None:

@@ -113,7 +113,7 @@ def run_search(
         member.load_state_dict(result.best_state)
         metrics = finish_run(out, member, result.best_state, splits, observer=told)
         if board is not None:
-            board.finished(metrics)
+            board.finished(metrics, rounds=len(result.journal))
             board.close()
     fabric.barrier()
     return result
