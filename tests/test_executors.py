@@ -17,14 +17,16 @@ from small_runs import small
 from toy_members import NAMES, QuadraticMember
 from worker_members import Says, Toys, broken, deadly, without_times
 
-from ada_segment.errors import ConfigError, RunError, SearchError
+from ada_segment.errors import ConfigError, DataError, RunError, SearchError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.executors import ExecutorSettings, processes
 from ada_segment.population.executors.local import LocalExecutor
+from ada_segment.population.executors.pool import Unfit, _cannot_make
 from ada_segment.population.executors.private_folder import PrivateFolder
 from ada_segment.population.executors.processes import PREFIX
 from ada_segment.population.search import SearchResult, search
 from ada_segment.runs.member_factory import MemberFactory
+from ada_segment.runs.places import place_of
 from ada_segment.runs.settings_file import check_same, write_settings
 from ada_segment.storage import load_state
 
@@ -96,6 +98,13 @@ def test_an_error_in_making_a_member_comes_back() -> None:
     with pytest.raises(SearchError, match="cannot make its member: FileNotFoundError: there are no pictures") as caught:
         run(broken, executor="processes", workers=1)
     assert "worker_members.py" in str(caught.value.__cause__)
+
+
+def test_our_own_errors_come_back_as_what_they_are() -> None:
+    error = _cannot_make(Unfit(0, "DataError", "no pictures; name a folder", "the traceback"))
+    assert type(error) is DataError
+    assert str(error) == "no pictures; name a folder"
+    assert str(error.__cause__) == "the traceback"
 
 
 def test_workers_that_cannot_live_end_the_search() -> None:
@@ -221,6 +230,38 @@ def test_settings_of_where_and_how_may_change_when_resumed(tmp_path: Path) -> No
     check_same(tmp_path, small(search__executor="processes", search__workers=2, search__checkpoint_minutes="none"))
     with pytest.raises(RunError, match=r"search\.threads = None, not 2"):
         check_same(tmp_path, small(search__threads=2))
+
+
+def test_the_settings_of_a_run_say_where_its_members_train() -> None:
+    assert place_of(small()) == ExecutorSettings(threads=1)
+    two = place_of(small(search__executor="processes", search__workers=3, training__devices=2, search__threads=2))
+    assert two == ExecutorSettings(kind="processes", workers=3, threads=2, processes_per_member=2)
+    with pytest.raises(ConfigError, match="unknown executor 'moon'"):
+        place_of(small(search__executor="moon"))
+    with pytest.raises(ConfigError, match=r"training\.devices = 2 does not go with search\.executor = ray"):
+        place_of(small(search__executor="ray", training__devices=2))
+
+
+def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As CUDA_VISIBLE_DEVICES has them; a worker of two processes has two, and both see both."""
+    how: dict[str, Any] = {"seed": 0, "size": 3, "threads": 1}
+    crew = processes.ProcessCrew(b"", **how, each=1, gpus=["4", "6"])
+    assert [crew._environment(place, 0, 0)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["4", "6", "4"]
+    crew.close()
+    crew = processes.ProcessCrew(b"", **how, each=2, gpus=["0", "1", "2", "3"])
+    found = [crew._environment(place, rank, 5) for place in range(2) for rank in range(2)]
+    crew.close()
+    assert [(each["CUDA_VISIBLE_DEVICES"], each["LOCAL_RANK"]) for each in found] == [
+        ("0,1", "0"),
+        ("0,1", "1"),
+        ("2,3", "0"),
+        ("2,3", "1"),
+    ]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    assert processes._gpus() == ["GPU-a", "GPU-b"]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert processes._gpus() == ["0", "1"]
 
 
 def test_the_local_executor_is_one() -> None:
