@@ -12,6 +12,7 @@ from pathlib import Path
 
 import evidence_tables
 import results_file
+import weighting_tables
 from markdown_table import latest, table, where
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -184,6 +185,10 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "results.md": {
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
+    },
+    "weightings.md": {
+        "weighting_cost": weighting_tables.cost,
+        "weightings_compared": weighting_tables.compared,
     },
     "machines.md": {"executors": executors},
 }

@@ -1,0 +1,57 @@
+"""Tables of the page on weightings: what each costs, and how they did against each other on scenes."""
+
+import results_file
+from evidence_tables import of_regime, pq, shown
+from markdown_table import table, where
+
+from ada_segment.report.student import estimate
+
+# Arms of benchmarks/evidence.py that train one model, and the search beside them.
+COMPARED = ("default", "uncertainty", "uw-so", "dwa", "rlw", "famo", "random", "ada-segment", "replayed")
+
+
+def cost() -> str:
+    """The newest run of benchmarks/weighting_cost.py."""
+    rows: list[list[object]] = []
+    lines = results_file.read("weighting_cost")[-1:]
+    for line in lines:
+        for name, figures in line["methods"].items():
+            own = figures["own_ms"]
+            rows.append(
+                [
+                    f"`{name}`" if " " not in name else name,
+                    figures["backward_passes"],
+                    "" if own is None else f"{own:.2f} ms",
+                    "" if own is None else f"{100 * figures['own_share']:.2f} %",
+                    f"{figures['ratio']:.2f}",
+                ]
+            )
+    headings = ["weighting", "extra backward passes", "own time a step", "share of a step", "whole step, ratio"]
+    about = [
+        f"{where(line)}; {line['losses']} losses, {line['step_ms']:.0f} ms a step, {line['turns']} steps of each in "
+        f"turns, medians; load of the machine {line['load']}."
+        for line in lines
+    ]
+    return "\n\n".join([*about, table(headings, rows)])
+
+
+def compared() -> str:
+    """PQ on scenes of each weighting that has been trained, beside default weights and the search."""
+    lines = of_regime("scenes")
+    baseline = {line["seed"]: line for line in lines if line["arm"] == "default"}
+    rows: list[list[object]] = []
+    for arm in COMPARED:
+        runs = [line for line in lines if line["arm"] == arm]
+        pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != "default"]
+        if runs:
+            trainings = sum(run["epochs"] for run in runs) / sum(run["rounds"] for run in runs)
+            rows.append(
+                [
+                    arm,
+                    len(runs),
+                    shown(estimate([pq(run) for run in runs])),
+                    shown(estimate([pq(run) - pq(base) for run, base in pairs]), signed=True),
+                    f"{trainings:.0f}",
+                ]
+            )
+    return table(["weights", "seeds", "PQ", "less default", "trainings"], rows)
