@@ -73,7 +73,7 @@ class RayCluster:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Ray's own making
                 ray.init(**quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # of many kinds, Ray's own among them
             self.close()
             where = settings.ray_address or "this machine"
             raise ConfigError(
