@@ -80,8 +80,8 @@ def _answer(runs: Sequence[Run], arms: Sequence[Arm], compared: Sequence[Differe
         )
     sentences = [element("p", *_sentence(one, runs, measure)) for one in compared]
     caution = (
-        "Intervals are 95 % intervals of the mean by Student's t. PQ is that of the test split; its merge thresholds are "
-        "tuned on each run's reward split, but where the usual ones are named."
+        "Intervals are 95 % intervals of the mean by Student's t. PQ is that of the test split; its merge thresholds "
+        "are tuned on each run's reward split, but where the usual ones are named."
     )
     return join([element("dl", *tiles, class_="tiles"), *sentences, element("p", caution, class_="faint")])
 
