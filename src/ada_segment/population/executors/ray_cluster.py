@@ -66,6 +66,8 @@ class RayCluster:
             place = Path(tempfile.gettempdir())
             self._folder = PrivateFolder(PREFIX, place=place if len(str(place)) <= LONGEST_PLACE else Path("/tmp"))
             wanted = int(settings.cpus * min(settings.workers or 1, members)) or 1
+            # Not one that somebody else has running here, which Ray would join by itself.
+            quiet |= {"address": "local"}
             quiet |= {"num_cpus": max(os.cpu_count() or 1, wanted), "_temp_dir": str(self._folder.path)}
         else:
             quiet = {"address": settings.ray_address, "logging_level": logging.ERROR}
