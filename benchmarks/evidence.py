@@ -47,16 +47,7 @@ class Regime:
 
 
 REGIMES = {
-    # 320 pictures to learn from, as the preset has; more of them for a reward with less noise.
-    "scenes": Regime(
-        "tiny",
-        {
-            "data.source": "scenes",
-            "data.scenes_train": 440,
-            "data.reward_minimum": 120,
-            "training.reward": "pq-soft",
-        },
-    ),
+    "scenes": Regime("tiny", {"data.source": "scenes"}),
     "facades": Regime("small", {"data.source": str(PHOTOGRAPHS / "facades")}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }

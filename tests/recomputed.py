@@ -70,7 +70,9 @@ class Files:
 
 
 def _trainings(run: Files) -> float:
-    return sum(len(r["members"]) * (1 + len(r.get("failed_attempts", []))) for r in run.rounds) / max(1, len(run.rounds))
+    return sum(len(r["members"]) * (1 + len(r.get("failed_attempts", []))) for r in run.rounds) / max(
+        1, len(run.rounds)
+    )
 
 
 def _figure(figures: dict[str, Any], part: str) -> float:

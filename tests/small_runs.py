@@ -8,6 +8,7 @@ from ada_segment.config import Settings, resolve
 SMALL: dict[str, Any] = {
     "data.scenes_train": 24,
     "data.scenes_test": 6,
+    "data.reward_fraction": 0.2,
     "data.reward_minimum": 4,
     "augmentation.size": 32,
     "model.width": 4,

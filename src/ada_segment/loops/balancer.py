@@ -1,7 +1,7 @@
 """The weights of a training loop of one's own, in plain PyTorch."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -70,6 +70,7 @@ class LossBalancer:
         self.journal: list[Record] = []
         self._group = process_group
         self._begin_epoch()
+        _keep_uncompiled()
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -81,13 +82,15 @@ class LossBalancer:
         """The weights of the last total, d total / d loss by name; empty before the first."""
         return dict(self.weighting.last)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # weights are numbers, and a method may ask the other ranks or take gradients
     def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The total of raw, 0-d losses: a 0-d tensor to call `backward` on.
 
         Raises:
             LossError: names do not fit, or a loss is not finite; nothing has been learned from it then.
         """
+        return (_uncompiled or _keep_uncompiled())(self, losses)
+
+    def _total(self, losses: Mapping[str, Tensor]) -> Tensor:
         total = self.weighting.total(losses, self._factors)
         self._count += 1
         for sums, numbers in ((self._weights, self.weighting.last), (self._losses, self.weighting.values)):
@@ -158,3 +161,16 @@ class LossBalancer:
         summed = values.clone()
         dist.all_reduce(summed, group=self._group)
         return summed / dist.get_world_size(self._group)
+
+
+_Total = Callable[[LossBalancer, Mapping[str, Tensor]], Tensor]
+_uncompiled: _Total | None = None
+
+
+def _keep_uncompiled() -> _Total:
+    """`LossBalancer._total`, kept out of torch.compile: weights are numbers, and a method may ask the other ranks or
+    take gradients. Not done at import, which would take the compiler along and more than a second."""
+    global _uncompiled
+    if _uncompiled is None:
+        _uncompiled = torch.compiler.disable(LossBalancer._total)
+    return _uncompiled

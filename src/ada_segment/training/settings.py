@@ -35,7 +35,7 @@ class TrainingSettings:
     """Devices that one model is trained on."""
     workers: int = 0
     """Processes that read pictures; 0 reads them in this one."""
-    reward: str = "pq-tuned"
+    reward: str = "pq-soft"
     """What a search is rewarded by, on the reward split, in percent: pq (usual merge thresholds), pq-tuned (score
     threshold tuned), pq-soft (score threshold tuned, PQ averaged over IoU thresholds of 0.3 to 0.8)."""
     epochs_per_round: int = 1
