@@ -182,6 +182,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "reward_study": reward_study,
         "report_page": report_page,
     },
+    "../README.md": {"gain": lambda: evidence_tables.gain("scenes")},
     "results.md": {
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
