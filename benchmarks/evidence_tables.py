@@ -57,7 +57,8 @@ def gain(regime: str) -> str:
     return (
         f"On generated {regime}, over {ours.count} seeds and with thresholds tuned for all, a search ends "
         f"{shown(ours, signed=True)} PQ from the default weights (mean and 95 % interval, paired by seed); the same "
-        f"population with default weights, where the best model of each round is kept, ends {shown(alone, signed=True)}."
+        "population with default weights, where the best model of each round is kept, ends "
+        f"{shown(alone, signed=True)}."
     )
 
 
