@@ -282,5 +282,6 @@ def _round_of(checkpoint: Path) -> int:
 
 
 def _remove(checkpoint: Path) -> None:
-    checkpoint.unlink(missing_ok=True)
+    # The state last: it is what is looked for, so what a kill in between leaves is removed the next time.
     checkpoint.with_suffix(".json").unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
