@@ -94,6 +94,32 @@ def searching(watched: Watched, out: Path) -> None:
 ROUNDS = 12
 
 
+@pytest.mark.parametrize("last", range(1, 9))
+def test_what_a_kill_leaves_of_a_removal_is_removed_later(
+    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each checkpoint is two files; the search ends after the removal of any one of them."""
+    run(out=tmp_path / "whole", checkpoint_minutes=0)
+    unlink, count = Path.unlink, 0
+
+    def then_ends(path: Path, **how: Any) -> None:
+        nonlocal count
+        unlink(path, **how)
+        count += 1
+        if count == last:
+            raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", then_ends)
+        with pytest.raises(SystemExit):
+            run(out=tmp_path / "run", checkpoint_minutes=0)
+    run(out=tmp_path / "run", checkpoint_minutes=0, resume=True)
+    kept, whole = (
+        sorted(path.name for path in (tmp_path / name / "checkpoints").iterdir()) for name in ("run", "whole")
+    )
+    assert kept == whole
+
+
 # Python 3.12 warns of forks beside threads; the child uses none of them.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
