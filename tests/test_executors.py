@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shared_memory
 import torch
 from small_runs import small
 from toy_members import NAMES, QuadraticMember
@@ -35,13 +36,26 @@ TESTS = Path(__file__).parent
 
 @pytest.fixture(autouse=True)
 def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test has a place for temporary files of its own, and leaves nothing in it, nor a process."""
+    """Each test has a place for temporary files of its own, and leaves nothing in it, no process, no shared memory."""
+    before = shared_memory.entries()
     place = tmp_path / "tmp"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     yield
     assert multiprocessing.active_children() == []
     assert list(place.iterdir()) == []
+    assert shared_memory.left_behind(before) == set()
+
+
+@pytest.mark.skipif(not shared_memory.PLACE.is_dir(), reason="the system does not show its shared memory")
+def test_shared_memory_that_is_left_is_seen(tmp_path: Path) -> None:
+    before = shared_memory.entries()
+    entry = shared_memory.PLACE / f"ada-segment-test-{os.getpid()}"
+    entry.write_bytes(b"left")
+    try:
+        assert entry in shared_memory.left_behind(before, seconds=0)
+    finally:
+        entry.unlink()
 
 
 def run(make: Any = None, **how: Any) -> SearchResult:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shared_memory
 import torch
 from small_runs import small
 from test_faults import killing
@@ -33,7 +34,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A small Ray that the searches find and leave alone."""
+    """A small Ray that the searches find and leave alone; at its end no shared memory is left."""
+    before = shared_memory.entries()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -42,6 +44,7 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         ray.init("local", num_cpus=2, object_store_memory=100 * 2**20, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
+    assert shared_memory.left_behind(before, seconds=30) == set()
 
 
 def run(make: Any = None, **how: Any) -> SearchResult:
