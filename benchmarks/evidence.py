@@ -3,7 +3,8 @@
     python benchmarks/evidence.py --regime scenes --arms default select-only ada-segment --seeds 5 --processes 2
 
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
-repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule makes that search first.
+repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
+search's line, or makes the search first.
 `--again --seed N` repeats a cell of a table beside the line that is there.
 """
 
@@ -33,7 +34,10 @@ from ada_segment.runs.search_run import run_search
 ROOT = Path(__file__).parents[1]
 PHOTOGRAPHS = ROOT.parent / "shared" / "data"
 NAME = "evidence"
+LOOK_AT_LOSSES = ("uncertainty", "uw-so", "dwa", "rlw", "famo")
+LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad")
 HOW = ("usual", "tuned")  # merge thresholds
+Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
 
@@ -99,28 +103,29 @@ def same_compute(job: Job) -> Settings:
     return job.settings({"search.weights": "default", "search.members": 1}, longer=job.members)
 
 
-def found(change: Callable[[list[dict[str, float]]], list[dict[str, float]]]) -> Callable[[Job], Settings]:
+def found(change: Callable[[Schedule], Schedule]) -> Callable[[Job], Settings]:
     """One model under weights made from the schedule that a search found with another seed."""
 
     def make(job: Job) -> Settings:
-        schedule = change(load_schedule(search_of_another_seed(job) / SCHEDULE))
         path = job.folder.with_suffix(".json")
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_schedule(path, schedule)
+        save_schedule(path, change(schedule_of_another_seed(job)))
         return job.settings({"search.weights": str(path), "search.members": 1})
 
     return make
 
 
-def search_of_another_seed(job: Job) -> Path:
-    """The folder of a finished search, made when it is absent."""
+def schedule_of_another_seed(job: Job) -> Schedule:
+    """That of a search's newest line; without one the search is made, whose line its own job will write."""
     other = Job(job.regime, "ada-segment", (job.seed + 1) % RING, job.out)
-    if not (other.folder / "metrics.json").exists():
-        run_search(ARMS[other.arm](other), other.folder, resume=True)
-    return other.folder
+    lines = [line for line in results_file.read(NAME) if key_of(line) == other.key]
+    if lines:
+        return [{name: float(weight) for name, weight in weights.items()} for weights in lines[-1]["schedule"]]
+    run_search(ARMS[other.arm](other), other.folder, resume=True)
+    return load_schedule(other.folder / SCHEDULE)
 
 
-def shuffled(schedule: list[dict[str, float]]) -> list[dict[str, float]]:
+def shuffled(schedule: Schedule) -> Schedule:
     return random.Random(0).sample(schedule, len(schedule))
 
 
@@ -132,7 +137,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "pbt": strategy("pbt"),
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
-    **{name: weights(name) for name in ("uncertainty", "uw-so", "dwa", "rlw", "famo")},
+    **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
@@ -176,7 +181,11 @@ def commit() -> str:
 
 
 def done() -> set[tuple[str, str, int]]:
-    return {(line["regime"], line["arm"], line["seed"]) for line in results_file.read(NAME)}
+    return {key_of(line) for line in results_file.read(NAME)}
+
+
+def key_of(line: Mapping[str, Any]) -> tuple[str, str, int]:
+    return line["regime"], line["arm"], line["seed"]
 
 
 def run(jobs: list[Job], processes: int) -> None:

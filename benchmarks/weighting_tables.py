@@ -1,13 +1,14 @@
 """Tables of the page on weightings: what each costs, and how they did against each other on scenes."""
 
 import results_file
+from evidence import LOOK_AT_GRADIENTS, LOOK_AT_LOSSES
 from evidence_tables import of_regime, pq, shown
 from markdown_table import table, where
 
 from ada_segment.report.student import estimate
 
 # Arms of benchmarks/evidence.py that train one model, and the search beside them.
-COMPARED = ("default", "uncertainty", "uw-so", "dwa", "rlw", "famo", "random", "ada-segment", "replayed")
+COMPARED = ("default", *LOOK_AT_LOSSES, *LOOK_AT_GRADIENTS, "random", "ada-segment", "replayed")
 
 
 def cost() -> str:
