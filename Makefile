@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt hatch_build.py src/ada_segment/panoptic/joint_count.c
 	@command -v $(PYTHON) >/dev/null || \
 	    { echo "there is no $(PYTHON); install Python 3.11 or newer, or name it: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

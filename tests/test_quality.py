@@ -9,8 +9,8 @@ from slow_quality import slow_counts
 
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories, Category
-from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
-from ada_segment.panoptic.quality import MAX_ID, PanopticQuality, intersections
+from ada_segment.panoptic.panoptic_map import MAX_ID, PanopticMap, Segment
+from ada_segment.panoptic.quality import PanopticQuality, intersections
 
 CATEGORIES = Categories([Category(1, "cat", True), Category(4, "dog", True), Category(7, "sky", False)])
 

@@ -1,7 +1,7 @@
 """What training needs of a COCO panoptic JSON, as a few arrays instead of millions of objects."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -12,8 +12,7 @@ from ada_segment.data.annotations import Annotations, Picture, inspect_annotatio
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.panoptic.categories import Categories
-from ada_segment.panoptic.panoptic_map import Segment
-from ada_segment.panoptic.quality import MAX_ID
+from ada_segment.panoptic.panoptic_map import MAX_ID, Segment
 
 Arrays = dict[str, NDArray[Any]]
 """N pictures with M segments in all, a segment's picture found from where each picture's segments end:
@@ -30,8 +29,16 @@ class _Odd(Exception):
     """Something is not as a good file has it."""
 
 
-def read_arrays(found: Inspection) -> tuple[Categories, Arrays]:
+def read_arrays(
+    found: Inspection, *, categories: Categories | None = None, tolerated: Container[str] = ()
+) -> tuple[Categories, Arrays]:
     """Read a file: a good one with checks over arrays, others entry by entry, which is slow and words what is wrong.
+
+    Args:
+        found: the file.
+        categories: the classes, where they are known already; then the file is a prediction's, of which only
+            `annotations` are looked at.
+        tolerated: kinds of problem that are none here.
 
     Raises:
         DataError: something fatal is wrong with the file.
@@ -39,27 +46,29 @@ def read_arrays(found: Inspection) -> tuple[Categories, Arrays]:
     root = found.load()
     refuse_fatal(found.problems)
     try:
-        return quick_arrays(Inspection(found.path), root)
+        return quick_arrays(Inspection(found.path), root, categories)
     except (_Odd, KeyError, TypeError, AttributeError, ValueError, OverflowError):
-        annotations = inspect_annotations(found, root)
-        refuse_fatal(annotations.problems)
+        annotations = inspect_annotations(found, root, categories=categories)
+        refuse_fatal([problem for problem in annotations.problems if problem.kind not in tolerated])
         return annotations.categories, slow_arrays(annotations)
 
 
-def quick_arrays(found: Inspection, root: dict[str, Any]) -> tuple[Categories, Arrays]:
+def quick_arrays(
+    found: Inspection, root: dict[str, Any], categories: Categories | None = None
+) -> tuple[Categories, Arrays]:
     """The arrays of a good file. Any exception says that the file is not one of the plain good ones, never more."""
-    categories = inspect_categories(found, root)
-    images, annotations = root["images"], root["annotations"]
-    _want(not found.problems and len(annotations) > 0)
-    _types(images, dict)
+    annotations = root["annotations"]
+    _want(len(annotations) > 0)
     _types(annotations, dict)
-
-    listed, names = _integers(images, "id"), _names(found, images)
     annotated, masks = _integers(annotations, "image_id"), _names(found, annotations)
-    order = np.argsort(listed)
-    ordered = listed[order]
-    _want(_all_different(ordered) and np.array_equal(ordered, np.sort(annotated)))
-    place = order[np.searchsorted(ordered, annotated)].tolist()
+    ordered = np.sort(annotated)
+    _want(_all_different(ordered))
+    if categories is None:
+        categories = inspect_categories(found, root)
+        names, sides = _pictures(found, root["images"], annotated, ordered)
+    else:
+        names, sides = [""] * len(masks), [(-1, -1)] * len(masks)
+    _want(not found.problems)
 
     lists = [annotation["segments_info"] for annotation in annotations]
     _types(lists, list)
@@ -80,14 +89,27 @@ def quick_arrays(found: Inspection, root: dict[str, Any]) -> tuple[Categories, A
     isthing = np.array([category.isthing for category in categories])
     return categories, {
         "image_id": annotated,
-        "size": np.array([[_side(images[i].get(key)) for key in ("height", "width")] for i in place], dtype=np.int32),
-        **_strings("name", [names[i] for i in place]),
+        "size": np.array(sides, dtype=np.int32),
+        **_strings("name", names),
         **_strings("mask", masks),
         "segment_end": np.cumsum(counts),
         "segment_id": ids.astype(np.int32),
         "category": category.astype(np.int32),
         "crowd": np.array(flags, dtype=bool) & isthing[category],
     }
+
+
+def _pictures(
+    found: Inspection, images: list[dict[str, Any]], annotated: NDArray[np.int64], ordered: NDArray[np.int64]
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """Name, height and width of each annotated picture; ordered: the ids annotated, sorted."""
+    _types(images, dict)
+    listed, names = _integers(images, "id"), _names(found, images)
+    order = np.argsort(listed)
+    _want(np.array_equal(listed[order], ordered))
+    place = order[np.searchsorted(ordered, annotated)].tolist()
+    sides = [(_side(images[i].get("height")), _side(images[i].get("width"))) for i in place]
+    return [names[i] for i in place], sides
 
 
 def slow_arrays(annotations: Annotations) -> Arrays:

@@ -9,8 +9,7 @@ from typing import Any
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.problems import Problem
 from ada_segment.panoptic.categories import Categories, Category
-from ada_segment.panoptic.panoptic_map import Segment
-from ada_segment.panoptic.quality import MAX_ID
+from ada_segment.panoptic.panoptic_map import MAX_ID, Segment
 from ada_segment.panoptic.recount import Box
 
 
@@ -154,54 +153,56 @@ def _segments(
 ) -> tuple[tuple[Segment, ...], tuple[Box | None, ...]]:
     segments: dict[int, Segment] = {}
     boxes: list[Box | None] = []
+    stuff: set[int] = set()
     mask = entry["file_name"]
     key = f"segments_info of {mask}"
     for info in found.entries({key: entry["segments_info"]}, key, {"id": int, "category_id": int}):
         number, label = info["id"], info["category_id"]
-        where = f"segment {number} of {mask}"
         if not 0 < number <= MAX_ID:
-            found.add("bad segment id", f"lists {where}, an id outside 1..{MAX_ID}", "0 is void; number from 1")
+            message = f"lists {_named(info, mask)}, an id outside 1..{MAX_ID}"
+            found.add("bad segment id", message, "0 is void; number from 1")
         elif number in segments:
-            found.add("segment listed twice", f"lists {where} twice", "give each segment its own id")
+            found.add("segment listed twice", f"lists {_named(info, mask)} twice", "give each segment its own id")
         elif label not in categories:
-            message = f"gives {where} category id {label}, which nobody declared"
+            message = f"gives {_named(info, mask)} category id {label}, which nobody declared"
             found.add("undeclared category", message, "add it to categories or mend the id")
         else:
-            segment, box = _segment(found, info, categories[label], where)
-            if not segment.isthing and any(other.category_id == label for other in segments.values()):
-                message = f"lists {where} as another part of {categories[label].name}, which is stuff"
+            category = categories[label]
+            segments[number], box = _segment(found, info, category, mask)
+            boxes.append(box)
+            if category.isthing:
+                continue
+            if label in stuff:
+                message = f"lists {_named(info, mask)} as another part of {category.name}, which is stuff"
                 found.add(
                     "stuff in parts", message, "give both the same id: stuff is one segment a picture", fatal=False
                 )
-            segments[number] = segment
-            boxes.append(box)
+            stuff.add(label)
     return tuple(segments.values()), tuple(boxes)
 
 
-def _segment(found: Inspection, info: dict[str, Any], category: Category, where: str) -> tuple[Segment, Box | None]:
-    crowd, area = info.get("iscrowd", 0), info.get("area")
+def _named(info: dict[str, Any], mask: str) -> str:
+    return f"segment {info['id']} of {mask}"
+
+
+def _segment(found: Inspection, info: dict[str, Any], category: Category, mask: str) -> tuple[Segment, Box | None]:
+    crowd, area, stated_box = info.get("iscrowd", 0), info.get("area"), info.get("bbox")
     if crowd not in (0, 1):
-        found.add("malformed annotations", f"gives {where} iscrowd {crowd!r}", "set it to 0 or 1")
+        found.add("malformed annotations", f"gives {_named(info, mask)} iscrowd {crowd!r}", "set it to 0 or 1")
         crowd = 0
     if crowd and not category.isthing:
-        message = f"says that {where} is a crowd, but {category.name} is stuff"
+        message = f"says that {_named(info, mask)} is a crowd, but {category.name} is stuff"
         found.add("crowd of stuff", message, "set iscrowd to 0: stuff cannot be counted", fatal=False)
         crowd = 0
     if "isthing" in info and bool(info["isthing"]) != category.isthing:
-        message = f"says isthing {info['isthing']} of {where}, unlike {category.name}"
+        message = f"says isthing {info['isthing']} of {_named(info, mask)}, unlike {category.name}"
         found.add("isthing contradicts", message, "take isthing out of the segment", fatal=False)
-    box = _box(info.get("bbox"))
+    box = _box(stated_box)
     if box is None and "bbox" in info:
-        message = f"gives {where} bbox {info['bbox']!r}"
+        message = f"gives {_named(info, mask)} bbox {stated_box!r}"
         found.add("bad box", message, "write left, top, width and height in pixels", fatal=False)
-    segment = Segment(
-        id=info["id"],
-        category_id=category.id,
-        isthing=category.isthing,
-        iscrowd=bool(crowd),
-        area=int(area) if isinstance(area, int | float) and math.isfinite(area) else -1,
-    )
-    return segment, box
+    stated_area = int(area) if isinstance(area, (int, float)) and math.isfinite(area) else -1
+    return Segment(info["id"], category.id, category.isthing, bool(crowd), stated_area), box
 
 
 def _size(value: object) -> int | None:

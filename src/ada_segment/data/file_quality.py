@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from ada_segment.data.annotations import Annotations, Picture, read_annotations
-from ada_segment.data.png import read_ids
-from ada_segment.data.problems import refuse_fatal
+from ada_segment.data.annotation_arrays import Arrays, read_arrays, string_from
+from ada_segment.data.inspection import Inspection
+from ada_segment.data.png import read_colours
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
-from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.panoptic_map import ColourMap
 from ada_segment.panoptic.quality import PanopticQuality
 
 
@@ -39,32 +40,54 @@ def quality_of_files(
     """
     if processes < 1:
         raise ValueError(f"at least one process is needed, not {processes}")
-    true = _read(truth)
-    predicted = _read(prediction, categories=true.categories)
-    folders = (truth_folder or truth.with_suffix(""), prediction_folder or prediction.with_suffix(""))
-    by_id = {picture.image_id: picture for picture in predicted.pictures}
-    if missing := [picture for picture in true.pictures if picture.image_id not in by_id]:
+    # Truth is not asked for things and stuff both: PQ of either is defined.
+    categories, arrays = read_arrays(Inspection(truth), tolerated=("no things", "no stuff"))
+    true = _maps(arrays, truth_folder or truth.with_suffix(""))
+    _, arrays = read_arrays(Inspection(prediction), categories=categories)
+    predicted = {one.image_id: one for one in _maps(arrays, prediction_folder or prediction.with_suffix(""))}
+    if missing := [one for one in true if one.image_id not in predicted]:
         first = missing[0]
         raise DataError(
             f"{prediction} has no annotation of {len(missing)} pictures of {truth}, image id {first.image_id} "
-            f"({first.file_name or first.mask_name}) for one; predict all pictures"
+            f"({first.name}) for one; predict all pictures"
         )
-    pairs = [
-        (
-            folders[0] / picture.mask_name,
-            picture,
-            folders[1] / by_id[picture.image_id].mask_name,
-            by_id[picture.image_id],
-        )
-        for picture in true.pictures
-    ]
-    quality = PanopticQuality(true.categories, thresholds=thresholds)
-    for part in _parts(pairs, true.categories, tuple(thresholds), processes):
+    pairs = [(predicted[one.image_id], one) for one in true]
+    quality = PanopticQuality(categories, thresholds=thresholds)
+    for part in _parts(pairs, categories, tuple(thresholds), processes):
         quality.merge(part)
     return quality
 
 
-_Pair = tuple[Path, Picture, Path, Picture]
+@dataclass(frozen=True, slots=True)
+class _FileMap:
+    """What a JSON file says of one picture, with its PNG and its name; the rest is as in `ColourMap`."""
+
+    image_id: int
+    name: str
+    mask: Path
+    ids: list[int]
+    labels: list[int]
+    crowd: list[bool]
+
+    def read(self) -> ColourMap:
+        return ColourMap(read_colours(self.mask), self.ids, self.labels, self.crowd)
+
+
+def _maps(arrays: Arrays, folder: Path) -> list[_FileMap]:
+    ids, labels, crowd = (arrays[key].tolist() for key in ("segment_id", "category", "crowd"))
+    maps = []
+    start = 0
+    for index, (image_id, end) in enumerate(
+        zip(arrays["image_id"].tolist(), arrays["segment_end"].tolist(), strict=True)
+    ):
+        mask = string_from(arrays, "mask", index)
+        name = string_from(arrays, "name", index) or mask
+        maps.append(_FileMap(image_id, name, folder / mask, ids[start:end], labels[start:end], crowd[start:end]))
+        start = end
+    return maps
+
+
+_Pair = tuple[_FileMap, _FileMap]
 
 
 def _parts(
@@ -84,21 +107,11 @@ def _parts(
 
 def _count(pairs: Sequence[_Pair], categories: Categories, thresholds: tuple[float, ...]) -> PanopticQuality:
     quality = PanopticQuality(categories, thresholds=thresholds)
-    for truth_path, truth, prediction_path, prediction in pairs:
+    for prediction, truth in pairs:
         try:
-            quality.update(
-                PanopticMap(ids=read_ids(prediction_path), segments=prediction.segments),
-                PanopticMap(ids=read_ids(truth_path), segments=truth.segments),
-            )
+            quality.update(prediction.read(), truth.read())
         except DataError as error:
-            if str(truth_path) in str(error) or str(prediction_path) in str(error):
+            if str(truth.mask) in str(error) or str(prediction.mask) in str(error):
                 raise
-            raise DataError(f"{prediction_path} against {truth_path}: {error}") from None
+            raise DataError(f"{prediction.mask} against {truth.mask}: {error}") from None
     return quality
-
-
-def _read(path: Path, *, categories: Categories | None = None) -> Annotations:
-    annotations = read_annotations(path, categories=categories)
-    # Truth is not asked for things and stuff both: PQ of either is defined.
-    refuse_fatal([problem for problem in annotations.problems if problem.kind not in ("no things", "no stuff")])
-    return annotations

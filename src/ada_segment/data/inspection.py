@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ada_segment.data.problems import Problem
+
+_PLAIN = re.compile(r"[\w-][\w.-]*")
+"""Names that need no closer look: no folder, no drive, no dot in front."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class Inspection:
         if not isinstance(entries, list):
             self.add("malformed annotations", f"has `{key}` that is no list", f"make `{key}` a list")
             return
+        kinds = tuple(needed.items())
         for number, entry in enumerate(entries):
             if not isinstance(entry, dict):
                 self.add(
@@ -60,7 +65,7 @@ class Inspection:
                 )
                 continue
             # JSON's true passes as a number: isthing is often written so.
-            wrong = [name for name, kind in needed.items() if not isinstance(entry.get(name), kind)]
+            wrong = [name for name, kind in kinds if not isinstance(entry.get(name), kind)]
             if wrong:
                 wanted = ", ".join(f"{name} ({needed[name].__name__})" for name in wrong)
                 self.add(
@@ -71,6 +76,8 @@ class Inspection:
 
     def stays_inside(self, name: str) -> bool:
         """Whether a file name stays within its folder, on any system; a problem is noted where not."""
+        if _PLAIN.fullmatch(name):
+            return True
         parts = PurePosixPath(name).parts + PureWindowsPath(name).parts
         away = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or ".." in parts or not parts
         if away or name.startswith("\\") or "\0" in name:

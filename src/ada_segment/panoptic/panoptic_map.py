@@ -1,9 +1,13 @@
 """The one structure for a panoptic picture, true or predicted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+MAX_ID = 2**24 - 1
+"""The greatest segment id that a PNG with three channels of 8 bits can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,20 @@ class PanopticMap:
 
     ids: NDArray[np.int32]
     segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColourMap:
+    """A panoptic map as its files have it, which saves counting the detour by ids and segments.
+
+    Attributes:
+        colours: of the PNG, [H, W, 3] uint8, id = R + 256 G + 65536 B.
+        ids: of the segments.
+        labels: class of each segment, as its place among the classes in the order of their ids.
+        crowd: whether each segment is a crowd.
+    """
+
+    colours: NDArray[np.uint8]
+    ids: Sequence[int]
+    labels: Sequence[int]
+    crowd: Sequence[bool]

@@ -4,7 +4,6 @@ Source: Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1, equati
 reference evaluator of COCO (panopticapi, evaluation.py).
 """
 
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,14 +14,11 @@ from torch import Tensor
 
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
-from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
-
-MAX_ID = 2**24 - 1
-"""The greatest segment id that a PNG with three channels of 8 bits can hold."""
+from ada_segment.panoptic.joint_count import Pixels, ids_of, joint_count
+from ada_segment.panoptic.matching import match
+from ada_segment.panoptic.panoptic_map import MAX_ID, ColourMap, PanopticMap
 
 _TP, _FP, _FN, _IOU = range(4)
-_LANES = 4
-_EACH_LANE = np.ones(_LANES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +89,38 @@ class PanopticQuality:
         """TP, FP, FN and the sum of the matches' IoU: [thresholds, classes in the order of their ids, 4] float64.
         Sums over processes or ranks are sums of this array."""
         self._index = {category.id: index for index, category in enumerate(categories)}
-        self._limits = np.array(self.thresholds)
+        self._least = min(self.thresholds)
 
-    def update(self, prediction: PanopticMap, truth: PanopticMap) -> None:
+    def update(self, prediction: PanopticMap | ColourMap, truth: PanopticMap | ColourMap) -> None:
         """Count one picture. The ids may be a tensor on any device; scores and stored areas are not looked at.
 
         Raises:
             DataError: the shapes differ, an id has no segment, a segment has no pixel, or a class is unknown.
         """
         pixels = intersections(prediction, truth)
-        predicted = self._class_indices(prediction.segments, "prediction")
-        true = self._class_indices(truth.segments, "truth")
-        crowd = np.array([segment.iscrowd for segment in truth.segments], dtype=bool)
-        matched = _match(pixels, predicted=predicted, true=true, crowd=crowd)
-        ignored = _ignored(pixels, predicted=predicted, true=true, crowd=crowd)
-        classes = len(self.categories)
-        predicted_count = np.bincount(predicted, minlength=classes)
-        true_count = np.bincount(true[~crowd], minlength=classes)
-        for counts, limit in zip(self.counts, self._limits, strict=True):
-            good = matched.iou > limit
-            labels = true[matched.true[good]]
-            tp = np.bincount(labels, minlength=classes)
-            # A prediction can be ignored only when it matches nothing at this threshold.
-            left_out = ignored.copy()
-            left_out[matched.predicted[good]] = False
-            counts[:, _TP] += tp
-            counts[:, _FP] += predicted_count - np.bincount(predicted[left_out], minlength=classes) - tp
-            counts[:, _FN] += true_count - tp
-            counts[:, _IOU] += np.bincount(labels, weights=matched.iou[good], minlength=classes)
+        predicted, true = self._labels(prediction, "prediction"), self._labels(truth, "truth")
+        crowd = truth.crowd if isinstance(truth, ColourMap) else [segment.iscrowd for segment in truth.segments]
+        found = match(pixels, true=true, predicted=predicted, crowd=crowd, least=self._least)
+        for counts, limit in zip(self.counts, self.thresholds, strict=True):
+            sums = {label: [0.0] * 4 for label in (*true, *predicted)}
+            for label, is_crowd in zip(true, crowd, strict=True):
+                sums[label][_FN] += not is_crowd
+            for label in predicted:
+                sums[label][_FP] += 1
+            left_out = found.ignored
+            for iou, row, column in found.matches:
+                if iou > limit:
+                    of_class = sums[true[row]]
+                    of_class[_TP] += 1
+                    of_class[_FP] -= 1
+                    of_class[_FN] -= 1
+                    of_class[_IOU] += iou
+                    if column in left_out:  # it can be ignored only when it matches nothing at this threshold
+                        left_out = left_out - {column}
+            for column in left_out:
+                sums[predicted[column]][_FP] -= 1
+            for label, values in sums.items():
+                counts[label] += values
 
     def merge(self, other: Self) -> None:
         """Add what another has counted.
@@ -167,14 +167,16 @@ class PanopticQuality:
         """PQ over all classes, averaged over the thresholds: falls and rises in smaller steps than PQ at 0.5."""
         return sum(self.compute(threshold).pq for threshold in self.thresholds) / len(self.thresholds)
 
-    def _class_indices(self, segments: Sequence[Segment], what: str) -> NDArray[np.intp]:
+    def _labels(self, panoptic_map: PanopticMap | ColourMap, what: str) -> Sequence[int]:
+        if isinstance(panoptic_map, ColourMap):
+            return panoptic_map.labels
         try:
-            return np.array([self._index[segment.category_id] for segment in segments], dtype=np.intp)
+            return [self._index[segment.category_id] for segment in panoptic_map.segments]
         except KeyError as error:
             raise DataError(f"a segment of the {what} has category id {error}, which is not declared") from None
 
 
-def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int64]:
+def intersections(prediction: PanopticMap | ColourMap, truth: PanopticMap | ColourMap) -> NDArray[np.int64]:
     """Pixels that each true segment shares with each predicted one: [1 + true, 1 + predicted] int64.
 
     Row 0 is the truth's void, column 0 the prediction's; the rest are in the order of the segments.
@@ -182,161 +184,26 @@ def intersections(prediction: PanopticMap, truth: PanopticMap) -> NDArray[np.int
     Raises:
         DataError: the shapes differ, an id has no segment, an id is used twice, or a segment has no pixel.
     """
-    true_ids, predicted_ids = _int32(truth.ids), _int32(prediction.ids)
-    if true_ids.shape != predicted_ids.shape:
+    true, predicted = _pixels(truth), _pixels(prediction)
+    if true.shape[:2] != predicted.shape[:2]:
         raise DataError(
-            f"truth is {true_ids.shape[-1]}x{true_ids.shape[0]} pixels but the prediction is "
-            f"{predicted_ids.shape[-1]}x{predicted_ids.shape[0]}; predict at the size of the true picture"
+            f"truth is {true.shape[1]}x{true.shape[0]} pixels but the prediction is "
+            f"{predicted.shape[1]}x{predicted.shape[0]}; predict at the size of the true picture"
         )
-    true_runs, predicted_runs, lengths = _joint_runs(true_ids.ravel(), predicted_ids.ravel())
-    # Rows and columns are shifted by one more: 0 stands for an id that no segment names.
-    rows, columns = len(truth.segments) + 2, len(prediction.segments) + 2
-    codes = _local(true_runs, truth.segments)
-    codes *= columns
-    codes += _local(predicted_runs, prediction.segments)
-    # Neighbours often have the same code, and adding to the same place again waits for the last sum: four places take
-    # turns, which halves the time.
-    codes *= _LANES
-    codes += _tables.lanes(len(codes))
-    # Sums of integers below 2^53 are exact in float64.
-    sums = np.bincount(codes, weights=lengths, minlength=_LANES * rows * columns)
-    pixels: NDArray[np.int64] = (sums.reshape(-1, _LANES) @ _EACH_LANE).astype(np.int64).reshape(rows, columns)
-    _refuse_strangers(pixels.sum(axis=1), truth, "truth")
-    _refuse_strangers(pixels.sum(axis=0), prediction, "prediction")
+    true_ids, predicted_ids = _segment_ids(truth), _segment_ids(prediction)
+    pixels = joint_count(true, predicted, first_ids=true_ids, second_ids=predicted_ids)
+    _refuse_strangers(pixels.sum(axis=1), true, true_ids, "truth")
+    _refuse_strangers(pixels.sum(axis=0), predicted, predicted_ids, "prediction")
     return pixels[1:, 1:]
 
 
-def _joint_runs(
-    first: NDArray[np.int32], second: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64] | None]:
-    """Values of both arrays wherever one of them changes, and for how many pixels; None: each stands for one pixel."""
-    changes = np.empty(first.size, dtype=bool)
-    changes[-1:] = True
-    np.not_equal(first[1:], first[:-1], out=changes[:-1])
-    changes[:-1] |= second[1:] != second[:-1]
-    # With so many runs, finding them costs more than they save.
-    if 2 * np.count_nonzero(changes) > first.size:
-        return first, second, None
-    ends = np.flatnonzero(changes)
-    lengths = np.empty(len(ends))
-    lengths[:1] = ends[:1] + 1
-    np.subtract(ends[1:], ends[:-1], out=lengths[1:])
-    return first.take(ends, mode="wrap"), second.take(ends, mode="wrap"), lengths  # wrap: without looking for bounds
-
-
-class _Tables(threading.local):
-    """Memory that is used again and again; one a thread. A table from segment id to local index, all zero between uses,
-    and a pattern of lanes."""
-
-    def __init__(self) -> None:
-        self.table = np.zeros(0, dtype=np.int32)
-        self.turns = np.zeros(0, dtype=np.int32)
-
-    def at_least(self, size: int) -> NDArray[np.int32]:
-        if len(self.table) < size:
-            self.table = np.zeros(size, dtype=np.int32)
-        return self.table
-
-    def lanes(self, size: int) -> NDArray[np.int32]:
-        """0, 1, 2, 3, 0, 1, ..."""
-        if len(self.turns) < size:
-            self.turns = np.arange(size, dtype=np.int32) % _LANES
-        return self.turns[:size]
-
-
-_tables = _Tables()
-
-
-def _local(ids: NDArray[np.int32], segments: Sequence[Segment]) -> NDArray[np.int32]:
-    """Local index of each id: 1 = void, 2.. = the segments in their order, 0 = no segment has this id."""
-    known = [0, *(segment.id for segment in segments)]
-    if min(known) >= 0 and max(known) <= MAX_ID:
-        table = _tables.at_least(1 << max(known).bit_length())
-        table[known] = np.arange(1, len(known) + 1)
-        try:
-            return table.take(ids.view(np.uint32))  # negative ids are out of bounds, too
-        except IndexError:
-            pass
-        finally:
-            table[known] = 0
-    least, greatest = min(*known, int(ids.min(initial=0))), max(*known, int(ids.max(initial=0)))
-    if least < 0 or greatest > MAX_ID:
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {least} or {greatest}")
-    _tables.at_least(1 << greatest.bit_length())
-    return _local(ids, segments)
-
-
-def _refuse_strangers(areas: NDArray[np.int64], panoptic_map: PanopticMap, what: str) -> None:
+def _refuse_strangers(areas: NDArray[np.int64], pixels: Pixels, known: Sequence[int], what: str) -> None:
     if areas[0]:
-        known = {0, *(segment.id for segment in panoptic_map.segments)}
-        strangers = sorted(set(np.unique(_int32(panoptic_map.ids)).tolist()) - known)
+        strangers = sorted(set(np.unique(ids_of(pixels)).tolist()) - {0, *known})
         raise DataError(f"the {what} has pixels with ids {strangers[:5]} that none of its segments names")
     if not areas[2:].all():
-        empty = panoptic_map.segments[int(np.flatnonzero(areas[2:] == 0)[0])].id
+        empty = known[int(np.flatnonzero(areas[2:] == 0)[0])]
         raise DataError(f"segment {empty} of the {what} has no pixel, or another segment has the same id; leave it out")
-
-
-@dataclass(frozen=True, slots=True)
-class _Matches:
-    """Pairs of the one-to-one matching, indices into the segments, with their IoU."""
-
-    true: NDArray[np.intp]
-    predicted: NDArray[np.intp]
-    iou: NDArray[np.float64]
-
-
-def _match(
-    pixels: NDArray[np.int64],
-    *,
-    predicted: NDArray[np.intp],
-    true: NDArray[np.intp],
-    crowd: NDArray[np.bool_],
-) -> _Matches:
-    """Match segments of the same class greedily by falling IoU; ties in the order of the true, then the predicted."""
-    shared = pixels[1:, 1:]
-    candidates = (true[:, None] == predicted) & (shared > 0)
-    candidates[crowd] = False
-    rows, columns = np.nonzero(candidates)
-    both = shared[rows, columns]
-    true_area = pixels.sum(axis=1)[1:]
-    # The truth's void is not part of a prediction's area.
-    predicted_area = shared.sum(axis=0)
-    iou = both / (true_area[rows] + predicted_area[columns] - both)
-    # Pairs above 0.5 are unique without any choice; they also come first in the greedy order.
-    if len(iou) and (iou <= 0.5).any():
-        keep = _greedy(rows, columns, iou)
-        rows, columns, iou = rows[keep], columns[keep], iou[keep]
-    return _Matches(true=rows, predicted=columns, iou=iou)
-
-
-def _greedy(rows: NDArray[np.intp], columns: NDArray[np.intp], iou: NDArray[np.float64]) -> list[int]:
-    taken_rows: set[int] = set()
-    taken_columns: set[int] = set()
-    keep = []
-    for index in np.argsort(-iou, kind="stable").tolist():
-        row, column = int(rows[index]), int(columns[index])
-        if row not in taken_rows and column not in taken_columns:
-            taken_rows.add(row)
-            taken_columns.add(column)
-            keep.append(index)
-    return keep
-
-
-def _ignored(
-    pixels: NDArray[np.int64],
-    *,
-    predicted: NDArray[np.intp],
-    true: NDArray[np.intp],
-    crowd: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Predictions with more than half of their area in void or in the (last) crowd of their class."""
-    excused = pixels[0, 1:].copy()
-    last_crowd = {int(true[row]): int(row) for row in np.flatnonzero(crowd)}
-    for label, row in last_crowd.items():
-        of_class = predicted == label
-        excused[of_class] += pixels[row + 1, 1:][of_class]
-    ignored: NDArray[np.bool_] = excused * 2 > pixels[:, 1:].sum(axis=0)
-    return ignored
 
 
 def _quality(counts: NDArray[np.float64]) -> Quality | None:
@@ -364,7 +231,16 @@ def _mean(qualities: Iterable[Quality | None]) -> Quality | None:
     )
 
 
-def _int32(ids: NDArray[np.int32] | Tensor) -> NDArray[np.int32]:
+def _segment_ids(panoptic_map: PanopticMap | ColourMap) -> Sequence[int]:
+    if isinstance(panoptic_map, ColourMap):
+        return panoptic_map.ids
+    return [segment.id for segment in panoptic_map.segments]
+
+
+def _pixels(panoptic_map: PanopticMap | ColourMap) -> Pixels:
+    if isinstance(panoptic_map, ColourMap):
+        return panoptic_map.colours
+    ids: NDArray[np.int32] | Tensor = panoptic_map.ids
     array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
     if array.dtype == np.int32:
         return array
