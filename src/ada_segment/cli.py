@@ -43,6 +43,7 @@ RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster, auto or HOS
 Board = Annotated[
     bool, typer.Option("--tensorboard", help="Write curves and pictures to RUN/tensorboard while it runs.")
 ]
+Start = Annotated[str | None, typer.Option(help="A run folder whose best model the training starts from.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 Out = Annotated[Path, typer.Option(help="Run folder.")]
 Run = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -57,6 +58,7 @@ def search(
     backbone: Backbone = None,
     preset: Preset = None,
     size: Size = None,
+    start: Start = None,
     members: Annotated[int | None, typer.Option(help="K, models in the population.")] = None,
     rounds: Annotated[int | None, typer.Option(help="T, intervals between changes of the weights.")] = None,
     strategy: Annotated[
@@ -78,6 +80,7 @@ def search(
         model__name=model,
         model__backbone=backbone,
         augmentation__size=size,
+        training__start=start,
         seed=seed,
         search__members=members,
         search__rounds=rounds,
@@ -110,6 +113,7 @@ def train(
     backbone: Backbone = None,
     preset: Preset = None,
     size: Size = None,
+    start: Start = None,
     seed: Seed = None,
     config_file: ConfigFile = None,
     resume: Resume = False,
@@ -123,6 +127,7 @@ def train(
         model__name=model,
         model__backbone=backbone,
         augmentation__size=size,
+        training__start=start,
         seed=seed,
     )
     flags |= {"search.members": 1, "search.weights": weights}

@@ -1,10 +1,13 @@
 """The training that a run's settings name."""
 
+from pathlib import Path
+
 from lightning_fabric import Fabric
 
 from ada_segment.config import Settings
 from ada_segment.data.splits import Splits
 from ada_segment.panoptic.registry import loss_table
+from ada_segment.runs.stored_model import read_start
 from ada_segment.training.member import PanopticMember
 from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
 
@@ -23,5 +26,6 @@ def build_member(settings: Settings, splits: Splits, *, seed: int, fabric: Fabri
         rounds=settings.search.rounds,
         seed=seed,
         weighting=weighting,
+        start=None if settings.training.start is None else read_start(Path(settings.training.start)),
         fabric=fabric,
     )

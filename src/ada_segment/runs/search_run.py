@@ -91,6 +91,11 @@ def run_search(
         told = Several(told, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
     if first:
         write_settings(out, settings)
+    if first and member.fresh:
+        told.said(
+            f"{settings.training.start} gives all but {len(member.fresh)} parameters, which start fresh: "
+            f"{', '.join(member.fresh[:5])}{', ...' if len(member.fresh) > 5 else ''}"
+        )
     result = search(
         this_member if local else MemberFactory(settings),
         losses=list(losses.defaults),

@@ -17,6 +17,7 @@ from ada_segment.population.run_folder import BEST
 from ada_segment.runs.settings_file import read_settings
 from ada_segment.storage import load_state, read_about, save_state
 from ada_segment.training.member import network_state
+from ada_segment.training.warm_start import Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,7 @@ def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
         RunError: the folder holds no finished run.
     """
     settings = read_settings(run)
-    about = read_about(run / BEST)
-    if "thresholds" not in about:
-        raise RunError(f"{run} has not ended yet; let it end, or go on with it by --resume")
-    categories = Categories(Category(c["id"], c["name"], bool(c["isthing"])) for c in about["categories"])
+    about, categories = _about(run)
     # The weights come from the run: nothing is downloaded for them to overwrite.
     network = build_model(replace(settings.model, pretrained="none"), categories, about=about.get("model") or None)
     network.load_state_dict(network_state(load_state(run / BEST)))
@@ -71,3 +69,16 @@ def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
     network.to(device).eval()
     resize = Resize(settings.augmentation.size, settings.augmentation.max_size)
     return StoredModel(network, categories, Thresholds(**about["thresholds"]), resize, settings, device)
+
+
+def read_start(run: Path) -> Start:
+    """The best model of a run, for another training to start from. Raises RunError when the run has not ended."""
+    _, categories = _about(run)
+    return Start(run, network_state(load_state(run / BEST)), categories)
+
+
+def _about(run: Path) -> tuple[dict[str, Any], Categories]:
+    about = read_about(run / BEST)
+    if "thresholds" not in about:
+        raise RunError(f"{run} has not ended yet; let it end, or go on with it by --resume")
+    return about, Categories(Category(c["id"], c["name"], bool(c["isthing"])) for c in about["categories"])

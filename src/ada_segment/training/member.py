@@ -19,6 +19,7 @@ from ada_segment.training.evaluation import check_reward, predict_all, reward_of
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
+from ada_segment.training.warm_start import Start, start_from
 from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
 from ada_segment.weighting.registry import equal
 
@@ -37,9 +38,11 @@ class PanopticMember:
         rounds: rounds until the learning rate schedule ends.
         weighting: moves the weights within a round: it multiplies those given to `train`. None leaves them as given.
         seed: seeds the initial parameters.
+        start: a trained model to start from, in place of fresh parameters.
         fabric: device and precision; made from `training` when not given.
 
     Attributes:
+        fresh: with `start`, names of the parameters and buffers that it could not give.
         effective_weights: with a weighting, mean weights of the last round, d total / d loss; None without.
 
     Raises:
@@ -57,6 +60,7 @@ class PanopticMember:
         rounds: int,
         seed: int,
         weighting: Weighting | None = None,
+        start: Start | None = None,
         fabric: Fabric | None = None,
     ) -> None:
         self.settings = training
@@ -80,6 +84,7 @@ class PanopticMember:
         self.fabric = fabric or build_fabric(training)
         torch.manual_seed(seed)
         network = build_model(model, train.categories)
+        self.fresh = start_from(start, network, settings=model, categories=train.categories) if start else []
         self.loss_names = network.loss_names
         self.model, self.optimizer = self.fabric.setup(network, build_optimizer(network, training))
         self.effective_weights: dict[str, float] | None = None

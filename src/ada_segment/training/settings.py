@@ -7,6 +7,9 @@ from dataclasses import dataclass
 class TrainingSettings:
     """How one model is trained. The defaults are the COCO recipe's (Panoptic FPN, detectron2), batch 16."""
 
+    start: str | None = None
+    """A run folder whose best model training starts from, in place of fresh parameters; what belongs to other classes
+    or sizes starts fresh. none for fresh parameters."""
     optimizer: str = "sgd"
     """sgd or adamw."""
     lr: float = 0.02
