@@ -5,7 +5,7 @@
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
 search's line, or makes the search first.
-`--again --seed N` repeats a cell of a table beside the line that is there.
+`--again --seed N` repeats a cell of a table; the tables keep to the line that is there, and show how far the other is off.
 """
 
 import argparse
@@ -44,14 +44,19 @@ RING = 5
 
 @dataclass(frozen=True)
 class Regime:
-    """Data, model and length that all arms of a table share: a preset, and settings over it."""
+    """Data, model and length that all arms of a table share: a preset, and settings over it.
+
+    With `start` all arms start from one model that was trained for so many rounds with the default weights.
+    """
 
     preset: str
     flags: dict[str, Any] = field(default_factory=dict)
+    start: int | None = None
 
 
 REGIMES = {
     "scenes": Regime("tiny", {"data.source": "scenes"}),
+    "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001}, start=28),
     "facades": Regime("small", {"data.source": str(PHOTOGRAPHS / "facades")}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
@@ -76,18 +81,34 @@ class Job:
 
     def settings(self, flags: Mapping[str, Any], *, longer: int = 1) -> Settings:
         regime = REGIMES[self.regime]
-        settings = resolve(preset=regime.preset, flags={**regime.flags, "seed": self.seed, **flags})
+        start = None if regime.start is None else str(start_folder(self.regime, self.out))
+        flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
+        settings = resolve(preset=regime.preset, flags=flags)
         if longer == 1:
             return settings
-        return resolve(
-            preset=regime.preset,
-            flags={**regime.flags, "seed": self.seed, **flags, "search.rounds": longer * settings.search.rounds},
-        )
+        return resolve(preset=regime.preset, flags={**flags, "search.rounds": longer * settings.search.rounds})
 
     @property
     def members(self) -> int:
         """Size of the population that the searches of this regime have."""
         return resolve(preset=REGIMES[self.regime].preset, flags=REGIMES[self.regime].flags).search.members
+
+
+START_SEED = 100
+
+
+def start_folder(regime: str, out: Path) -> Path:
+    return out / regime / "start"
+
+
+def make_start(regime: str, out: Path) -> None:
+    """Train the model that all arms of the regime start from, unless it is there."""
+    about, folder = REGIMES[regime], start_folder(regime, out)
+    if about.start is None or (folder / "metrics.json").exists():
+        return
+    flags = {"data.source": about.flags["data.source"], "seed": START_SEED}
+    flags |= {"search.weights": "default", "search.members": 1, "search.rounds": about.start}
+    run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
 def strategy(name: str, **settings: Any) -> Callable[[Job], Settings]:
@@ -161,6 +182,7 @@ def measure(job: Job) -> dict[str, Any]:
         "arm": job.arm,
         "seed": job.seed,
         "commit": commit(),
+        "repeat": job.key in done(),
         "rounds": settings.search.rounds,
         "members": settings.search.members,
         "search": settings.search.settings,
@@ -219,6 +241,8 @@ def main() -> None:
     seeds = range(arguments.seeds) if arguments.seed is None else [arguments.seed]
     jobs = [Job(arguments.regime, arm, seed, arguments.out) for seed in seeds for arm in arguments.arms]
     missing = [job for job in jobs if arguments.again or job.key not in done()]
+    if missing:
+        make_start(arguments.regime, arguments.out)
     for from_searches in (False, True):
         run([job for job in missing if (job.arm in FROM_SEARCHES) is from_searches], arguments.processes)
 

@@ -75,8 +75,9 @@ def seeds(regime: str) -> str:
 
 
 def of_regime(regime: str) -> list[Line]:
-    """The newest line of each cell."""
-    return [line for line in latest(results_file.read(NAME), "regime", "arm", "seed") if line["regime"] == regime]
+    """One line a cell; the newest that is no mere repetition of one that was there."""
+    lines = [line for line in results_file.read(NAME) if not line.get("repeat")]
+    return [line for line in latest(lines, "regime", "arm", "seed") if line["regime"] == regime]
 
 
 def pq(line: Line, how: str = "tuned", group: str = "all") -> float:

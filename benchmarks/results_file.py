@@ -19,6 +19,7 @@ def append(name: str, result: dict[str, Any]) -> None:
     line = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {platform.machine()}",
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "versions": {package: version(package) for package in ("ada-segment", "torch", "torchvision")},
@@ -26,6 +27,18 @@ def append(name: str, result: dict[str, Any]) -> None:
     }
     with (RESULTS / f"{name}.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def processor() -> str:
+    """Model of the CPU: another one adds in another order, and a training with the same seed becomes another."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = [
+        line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "cpu family", "model\t"))
+    ]
+    return ", ".join(dict.fromkeys(named))
 
 
 def read(name: str) -> list[dict[str, Any]]:
