@@ -5,7 +5,7 @@
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
 search's line, or makes the search first.
-`--again --seed N` repeats a cell of a table; the tables keep to the line that is there, and show how far the other is off.
+`--again --seed N` repeats a cell of a table; the tables keep to the line that is there.
 """
 
 import argparse

@@ -31,7 +31,7 @@ RESAMPLES = 200
 
 
 def resampled(first: Counts, second: Counts) -> tuple[float, float]:
-    """Standard deviation over resamples of the pictures: of the first's reward, and of how much the second's is more."""
+    """Standard deviation over resamples of the pictures: of the first reward, and of how much the second is more."""
     random = np.random.default_rng(0)
     samples = []
     for _ in range(RESAMPLES):
