@@ -463,3 +463,35 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seco
     assert said.texts[0].startswith("going on with round 2 of 4, ")
     assert said.texts[0].endswith("of its members are done already")
     assert without_times(resumed.journal) == without_times(whole.journal)
+
+
+# -- two searches in one folder ----------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_use_is_refused_until_its_search_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    code = (
+        "import sys, time; from pathlib import Path; from toy_members import NAMES; from worker_members import Toys\n"
+        "from ada_segment.population.observer import Silent; from ada_segment.population.search import search\n"
+        "class Waits(Silent):\n"
+        "    def round_finished(self, record):\n"
+        "        print('waiting', flush=True); sys.stdin.read()\n"
+        f"search(Toys(state=5), losses=NAMES, rounds=4, members=2, out={str(folder)!r}, observer=Waits())"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "waiting\n"
+        before = (folder / "history.jsonl").read_bytes()
+        with pytest.raises(RunError, match="in use by another process"):
+            run(Toys(state=5), members=2, out=folder, resume=True)
+        assert (folder / "history.jsonl").read_bytes() == before
+    finally:
+        other.kill()
+        other.communicate()
+    resumed = run(Toys(state=5), members=2, out=folder, resume=True)
+    assert [record["round"] for record in resumed.journal] == [0, 1, 2, 3]
+    # And within one process a search that failed leaves the folder free.
+    assert run(Toys(state=5), members=2, out=folder, resume=True).best_reward == resumed.best_reward

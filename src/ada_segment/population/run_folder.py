@@ -1,6 +1,8 @@
 """The files of a search, in an order of writing that survives an interruption anywhere."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +76,38 @@ class RunFolder:
             refuse_used(path)
         # What `load` had to leave out, in words.
         self.dropped: list[str] = []
+        self._lock: int | None = None
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes from the folder, from when it is there to the end of the block or of this process.
+
+        Raises:
+            RunError: another process has it.
+        """
+        self._claim()
+        try:
+            yield
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def _claim(self) -> None:
+        if self._lock is not None or not self.path.is_dir():
+            return
+        lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise RunError(
+                f"{self.path} is in use by another process that searches; wait until it ends, or stop it and resume"
+            ) from None
+        except OSError:  # some network file systems have no locks; the folder is then nobody's
+            os.close(lock)
+        else:
+            self._lock = lock
 
     def load(self) -> Progress | None:
         """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.
@@ -119,6 +153,7 @@ class RunFolder:
         """Bring every file into step with `progress`, or remove what an interrupted first round has left."""
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
+            self._claim()
             journal.write_journal(self.path / journal.FILE_NAME, progress.journal if progress else [])
             for path in self._checkpoints():
                 if progress is None or _round_of(path) >= len(progress.journal):

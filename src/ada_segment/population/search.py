@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,19 +125,18 @@ def search(
     observer = observer or Silent()
     together = together or Together()
     folder = RunFolder(Path(out), identity=_identity(task, strategy), resume=resume) if out is not None else None
-    progress = folder.load() if folder is not None and resume else None
-    parts = Parts(folder, minutes=checkpoint_minutes, writes=together.first)
-    parts_found = parts.load(len(progress.journal) if progress is not None else 0) if resume else 0
-    if progress is not None:
-        strategy.load_state_dict(progress.strategy)
-    if folder is not None and resume:
-        for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:
-            observer.said(text)
-    if not together.first:
-        folder = None
-
-    place: Executor | None = None
-    with Interruption() as interruption:
+    with folder.claimed() if folder is not None and together.first else nullcontext(), Interruption() as interruption:
+        progress = folder.load() if folder is not None and resume else None
+        parts = Parts(folder, minutes=checkpoint_minutes, writes=together.first)
+        parts_found = parts.load(len(progress.journal) if progress is not None else 0) if resume else 0
+        if progress is not None:
+            strategy.load_state_dict(progress.strategy)
+        if folder is not None and resume:
+            for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:
+                observer.said(text)
+        if not together.first:
+            folder = None
+        place: Executor | None = None
         try:
             if progress is None or len(progress.journal) < rounds:
                 place = EXECUTORS[place_settings.kind](
