@@ -45,21 +45,36 @@ def arms(regime: str) -> str:
     return f"{device}\n\n{table(headings, rows)}"
 
 
-def gain(regime: str) -> str:
-    """In a sentence: what a search gains over the default weights, and what selection alone does."""
+CONTROLS = {
+    "select-only": "the same population with default weights, where the best model of each round is kept",
+    "random": "the best of as many random fixed weightings",
+    "default, same compute": "one model under the default weights for as many epochs as all members together",
+}
+
+
+def gain(regime: str, where_from: str) -> str:
+    """In a sentence: what a search gains over the default weights, and what the same compute gains otherwise."""
     by_arm = {arm: {line["seed"]: pq(line) for line in of_regime(regime) if line["arm"] == arm} for arm in ARMS}
     base = by_arm[BASELINE]
-    ours, alone = (
-        estimate([value - base[seed] for seed, value in by_arm[arm].items() if seed in base])
-        for arm in (OURS, "select-only")
-    )
-    assert ours is not None
+    gains = {
+        arm: estimate([value - base[seed] for seed, value in values.items() if seed in base])
+        for arm, values in by_arm.items()
+    }
+    ours = gains[OURS]
+    if ours is None:
+        return f"{where_from}: not measured yet."
+    controls = [
+        f"{name}, {shown(gains[arm], signed=True)}{_seeds(gains[arm])}" for arm, name in CONTROLS.items() if gains[arm]
+    ]
     return (
-        f"On generated {regime}, over {ours.count} seeds and with thresholds tuned for all, a search ends "
-        f"{shown(ours, signed=True)} PQ from the default weights (mean and 95 % interval, paired by seed); the same "
-        "population with default weights, where the best model of each round is kept, ends "
-        f"{shown(alone, signed=True)}."
+        f"{where_from}, thresholds tuned for all: a search ends {shown(ours, signed=True)}{_seeds(ours)} PQ from the "
+        f"default weights (mean and 95 % interval over seeds). With the same compute: {'; '.join(controls)}."
     )
+
+
+def _seeds(value: Estimate | None) -> str:
+    count = value.count if value else 0
+    return f" ({count} {'seed' if count == 1 else 'seeds'})"
 
 
 def seeds(regime: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import evidence_tables
+import noise_tables
 import results_file
 import weighting_tables
 from markdown_table import latest, table, where
@@ -183,10 +184,21 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "reward_study": reward_study,
         "report_page": report_page,
     },
-    "../README.md": {"gain": lambda: evidence_tables.gain("scenes")},
+    "../README.md": {
+        "gain": lambda: evidence_tables.gain("scenes", "On generated scenes, from fresh parameters, 14 epochs"),
+        "gain_warm": lambda: evidence_tables.gain(
+            "scenes-warm", "On generated scenes, from a model trained before, 14 epochs"
+        ),
+    },
     "results.md": {
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
+        "warm": lambda: evidence_tables.arms("scenes-warm"),
+        "warm_seeds": lambda: evidence_tables.seeds("scenes-warm"),
+        "noise_of_rounds": noise_tables.of_rounds,
+        "noise_of_seeds": lambda: noise_tables.of_seeds(
+            {"scenes": "fresh, 14 epochs", "scenes-warm": "from the trained model, 14 epochs"}
+        ),
     },
     "weightings.md": {
         "weighting_cost": weighting_tables.cost,

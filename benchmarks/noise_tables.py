@@ -1,0 +1,50 @@
+"""Tables on noise: what one round's reward is worth (benchmarks/noise.py), and how far seeds are apart."""
+
+import statistics
+
+import results_file
+from evidence_tables import BASELINE, of_regime, pq
+from markdown_table import latest, table, where
+
+
+def of_rounds() -> str:
+    """What is luck in the reward of one round, and what members that share their order are spared."""
+    lines = latest(results_file.read("noise"), "after")
+    rows: list[list[object]] = []
+    for line in lines:
+        default, moved = line["rewards"]["default"], line["rewards"]["moved"]
+        gaps = [other - one for one, other in zip(default, moved, strict=True)]
+        apart = (statistics.variance(default) + statistics.variance(moved)) ** 0.5
+        together = statistics.stdev(gaps)
+        rows.append(
+            [
+                f"{line['after']} of {line['rounds']}",
+                len(default),
+                f"{statistics.stdev(default):.2f}",
+                f"{statistics.mean(gaps):+.2f}",
+                f"{apart:.2f}",
+                f"{together:.2f}",
+                f"{100 * (1 - (together / apart) ** 2):.0f} %",
+                f"{statistics.mean(line['resampled']):.2f}",
+                f"{statistics.mean(line['resampled_difference']):.2f}",
+            ]
+        )
+    headings = ["rounds before", "orders", "reward, other orders", "mean difference of two weightings"]
+    headings += ["difference, own orders", "difference, same order", "variance that the same order removes"]
+    headings += ["reward, other pictures", "difference, other pictures"]
+    device = f"{where(lines[-1])}." if lines else ""
+    return f"{device}\n\n{table(headings, rows)}"
+
+
+def of_seeds(regimes: dict[str, str]) -> str:
+    """Standard deviation over seeds of the test PQ under the default weights. regimes: what the tables call each."""
+    rows: list[list[object]] = []
+    for regime, name in regimes.items():
+        lines = [line for line in of_regime(regime) if line["arm"] == BASELINE]
+        if len(lines) > 1:
+            by_how = ([pq(line, how, group) for line in lines] for how, group in SEEN)
+            rows.append([name, len(lines), *(f"{statistics.stdev(values):.2f}" for values in by_how)])
+    return table(["trainings", "seeds", "PQ", "things", "stuff", "PQ, usual thresholds"], rows)
+
+
+SEEN = (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all"))
