@@ -36,6 +36,7 @@ PHOTOGRAPHS = ROOT.parent / "shared" / "data"
 NAME = "evidence"
 LOOK_AT_LOSSES = ("uncertainty", "uw-so", "dwa", "rlw", "famo")
 LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad")
+AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
 HOW = ("usual", "tuned")  # merge thresholds
 Schedule = list[dict[str, float]]
 RING = 5
@@ -111,12 +112,12 @@ def make_start(regime: str, out: Path) -> None:
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
-def strategy(name: str, **settings: Any) -> Callable[[Job], Settings]:
-    return lambda job: job.settings({"search.strategy": name, "search.settings": settings})
+def strategy(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
+    return lambda job: job.settings({"search.strategy": name, **(flags or {})})
 
 
-def weights(name: str) -> Callable[[Job], Settings]:
-    return lambda job: job.settings({"search.weights": name, "search.members": 1})
+def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
+    return lambda job: job.settings({"search.weights": name, "search.members": 1, **(flags or {})})
 
 
 def same_compute(job: Job) -> Settings:
@@ -158,6 +159,8 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "pbt": strategy("pbt"),
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
+    "default, moving average": weights("default", AVERAGED),
+    "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {

@@ -9,7 +9,7 @@ from markdown_table import latest, table, where
 
 def of_rounds() -> str:
     """What is luck in the reward of one round, and what members that share their order are spared."""
-    lines = latest(results_file.read("noise"), "after")
+    lines = latest(results_file.read("noise"), "after", "model")
     rows: list[list[object]] = []
     for line in lines:
         default, moved = line["rewards"]["default"], line["rewards"]["moved"]
@@ -19,6 +19,7 @@ def of_rounds() -> str:
         rows.append(
             [
                 f"{line['after']} of {line['rounds']}",
+                line["model"],
                 len(default),
                 f"{statistics.stdev(default):.2f}",
                 f"{statistics.mean(gaps):+.2f}",
@@ -29,7 +30,7 @@ def of_rounds() -> str:
                 f"{statistics.mean(line['resampled_difference']):.2f}",
             ]
         )
-    headings = ["rounds before", "orders", "reward, other orders", "mean difference of two weightings"]
+    headings = ["rounds before", "evaluated", "orders", "reward, other orders", "mean difference of two weightings"]
     headings += ["difference, own orders", "difference, same order", "variance that the same order removes"]
     headings += ["reward, other pictures", "difference, other pictures"]
     device = f"{where(lines[-1])}." if lines else ""
