@@ -41,7 +41,7 @@ def arms(regime: str) -> str:
         )
     headings = ["arm", "seeds", "PQ", "less default", f"{OURS} less this", "things", "stuff"]
     headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
-    device = f"{where(lines[-1])}." if lines else ""
+    device = f"{where(lines[-1])}; trained from {min(line['when'] for line in lines)[:10]} on." if lines else ""
     return f"{device}\n\n{table(headings, rows)}"
 
 
