@@ -138,9 +138,9 @@ def found(change: Callable[[Schedule], Schedule]) -> Callable[[Job], Settings]:
 
 
 def schedule_of_another_seed(job: Job) -> Schedule:
-    """That of a search's newest line; without one the search is made, whose line its own job will write."""
+    """Of the line that the tables have; without one the search is made, whose line its own job will write."""
     other = Job(job.regime, "ada-segment", (job.seed + 1) % RING, job.out)
-    lines = [line for line in results_file.read(NAME) if key_of(line) == other.key]
+    lines = [line for line in results_file.read(NAME) if key_of(line) == other.key and not line.get("repeat")]
     if lines:
         return [{name: float(weight) for name, weight in weights.items()} for weights in lines[-1]["schedule"]]
     run_search(ARMS[other.arm](other), other.folder, resume=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 from ada_segment.data.problems import Problem
 
-_PLAIN = re.compile(r"[\w-][\w.-]*")
-"""Names that need no closer look: no folder, no drive, no dot in front."""
+_PLAIN = re.compile(r"\w[\w.\- ]*(/\w[\w.\- ]*)*")
+"""Names that stay within their folder on every system, which needs no closer look."""
 
 
 @dataclass(slots=True)
