@@ -10,6 +10,7 @@ search's line, or makes the search first.
 
 import argparse
 import json
+import math
 import random
 import subprocess
 import time
@@ -20,11 +21,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import results_file
 import torch
 
 from ada_segment.config import Settings, resolve
+from ada_segment.controller.space import LogWeights
 from ada_segment.errors import AdaSegmentError
+from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.journal import read_journal
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
@@ -37,7 +41,15 @@ NAME = "evidence"
 LOOK_AT_LOSSES = ("uncertainty", "uw-so", "dwa", "rlw", "famo")
 LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad")
 AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
+SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
+PARTS = {
+    "rpn": "the proposals' two losses",
+    "class": "the classes of the boxes",
+    "box": "the boxes",
+    "mask": "the masks",
+    "semantic": "the semantic branch",
+}
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -125,14 +137,33 @@ def same_compute(job: Job) -> Settings:
     return job.settings({"search.weights": "default", "search.members": 1}, longer=job.members)
 
 
+def shifted(part: str, factor: float) -> Callable[[Job], Settings]:
+    """The default weights with those of one part of the model times `factor`, then all divided by their geometric mean
+    over the defaults, as a search does it: otherwise it would be the learning rate that changes."""
+
+    def make(job: Job) -> Settings:
+        losses = loss_table(job.settings({}).model)
+        space = LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
+        x = space.project(np.array([math.log(factor) * (losses.groups[name] == part) for name in space.names]))
+        return job.settings({"search.weights": fixed_in(job, [space.to_weights(x)]), "search.members": 1})
+
+    return make
+
+
+def fixed_in(job: Job, schedule: Schedule) -> str:
+    """A file beside the job's folder that holds the schedule."""
+    path = job.folder.with_suffix(".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_schedule(path, schedule)
+    return str(path)
+
+
 def found(change: Callable[[Schedule], Schedule]) -> Callable[[Job], Settings]:
     """One model under weights made from the schedule that a search found with another seed."""
 
     def make(job: Job) -> Settings:
-        path = job.folder.with_suffix(".json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_schedule(path, change(schedule_of_another_seed(job)))
-        return job.settings({"search.weights": str(path), "search.members": 1})
+        schedule = change(schedule_of_another_seed(job))
+        return job.settings({"search.weights": fixed_in(job, schedule), "search.members": 1})
 
     return make
 
@@ -169,6 +200,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "shuffled": found(shuffled),
 }
 ARMS |= FROM_SEARCHES
+ARMS |= {f"{part} {way}": shifted(part, factor) for part in PARTS for way, factor in SHIFTS.items()}
 
 
 def measure(job: Job) -> dict[str, Any]:
