@@ -1,5 +1,7 @@
 """PQ from memory: equal to a slow, independent count; additive; defined where groups are empty."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from slow_quality import slow_counts
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.panoptic_map import MAX_ID, PanopticMap, Segment
-from ada_segment.panoptic.quality import PanopticQuality, intersections
+from ada_segment.panoptic.quality import PanopticQuality, Quality
 
 CATEGORIES = Categories([Category(1, "cat", True), Category(4, "dog", True), Category(7, "sky", False)])
 
@@ -246,7 +248,28 @@ def test_only_like_is_added() -> None:
         PanopticQuality(CATEGORIES, thresholds=(0.5, 1.0))
 
 
-def test_intersections_are_pixels() -> None:
+def test_more_pictures_than_are_matched_together() -> None:
+    """Also where one of them is refused, and where somebody looks in between."""
     truth = make_map([[0, 3, 3], [3, 9, 9]], classes={9: 7, 3: 1})
     prediction = make_map([[4, 4, 4], [0, 0, 4]], classes={4: 1})
-    assert intersections(prediction, truth).tolist() == [[0, 1], [1, 1], [1, 2]]
+    quality = PanopticQuality(CATEGORIES, thresholds=(0.1, 0.5))
+    for index in range(200):
+        with nullcontext() if index % 50 else pytest.raises(DataError, match="no pixel"):
+            quality.update(make_map([[4, 4, 4]] * 2, classes={4: 1, 5: 1}) if index % 50 == 0 else prediction, truth)
+        if index == 70:
+            assert quality.compute(0.1).per_class[1] == Quality(pq=0.5, sq=0.5, rq=1.0, tp=69, fp=0, fn=0)
+    assert quality.counts[:, [0, 2]].tolist() == [
+        [[196, 0, 0, 196 * 0.5], [0, 0, 196, 0]],
+        [[0, 196, 196, 0], [0, 0, 196, 0]],
+    ]
+    quality.update(prediction, truth)
+    quality.reset()
+    assert not quality.counts.any()
+
+
+def test_an_id_beyond_64_bits_is_refused() -> None:
+    truth = make_map([[1, 1, 1]], classes={1: 1})
+    for number in (2**40, 2**70, -(2**70)):
+        odd = PanopticMap(ids=truth.ids, segments=(*truth.segments, Segment(id=number, category_id=1, isthing=True)))
+        with pytest.raises(DataError, match=str(number)):
+            PanopticQuality(CATEGORIES).update(odd, truth)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ada_segment.data.annotation_arrays import Arrays, read_arrays, string_from
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.png import read_colours
@@ -65,16 +68,16 @@ class _FileMap:
     image_id: int
     name: str
     mask: Path
-    ids: list[int]
-    labels: list[int]
-    crowd: list[bool]
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    crowd: NDArray[np.bool_]
 
     def read(self) -> ColourMap:
         return ColourMap(read_colours(self.mask), self.ids, self.labels, self.crowd)
 
 
 def _maps(arrays: Arrays, folder: Path) -> list[_FileMap]:
-    ids, labels, crowd = (arrays[key].tolist() for key in ("segment_id", "category", "crowd"))
+    ids, labels, crowd = (arrays[key] for key in ("segment_id", "category", "crowd"))
     maps = []
     start = 0
     for index, (image_id, end) in enumerate(

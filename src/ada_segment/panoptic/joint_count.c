@@ -98,23 +98,64 @@ INLINE uint32_t count(map a, size_t step_a, map b, size_t step_b, size_t pixels,
     return outside >> 24;
 }
 
-/* The pixels with id ids[i] have code (i + 1) * step; ids that are not among these have code 0. */
+/* Pixels of void have code `step`, those with id ids[i] (i + 2) * step; ids that are not among these have code 0. */
 static void set_table(int32_t *table, const int32_t *ids, size_t count, size_t step) {
+    table[0] = (int32_t)step;
     for (size_t i = 0; i < count; i++)
-        table[ids[i]] = (int32_t)((i + 1) * step);
+        table[ids[i]] = (int32_t)((i + 2) * step);
+}
+
+static void clear_table(int32_t *table, const int32_t *ids, size_t count) {
+    table[0] = 0;
+    for (size_t i = 0; i < count; i++)
+        table[ids[i]] = 0;
+}
+
+static int any_outside(const int32_t *ids, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] > MAX_ID)
+            return 1;
+    return 0;
+}
+
+/* Whether `count` sums, each `step` from the one before, are all 0. */
+static int all_zero(const int64_t *from, size_t count, size_t step) {
+    for (size_t i = 0; i < count; i++)
+        if (from[i * step])
+            return 0;
+    return 1;
+}
+
+/* Whether no pixel has an id that is not named, and each id named has a pixel. */
+static int all_named(const int64_t *sums, size_t rows, size_t columns) {
+    if (!all_zero(sums, columns, 1) || !all_zero(sums, rows, columns))
+        return 0;
+    for (size_t row = 2; row < rows; row++)
+        if (all_zero(sums + row * columns, columns, 1))
+            return 0;
+    for (size_t column = 2; column < columns; column++)
+        if (all_zero(sums + column, rows, columns))
+            return 0;
+    return 1;
 }
 
 /* a, b: `pixels` pixels of step_a and step_b bytes, each 3 or 4.
- * ids_a, ids_b: the ids to count, in 0..2^24-1.
+ * ids_a, ids_b: the ids to count.
  * table_a, table_b: 2^24 zeros each, which are zeros again in the end.
- * sums: [LANES, 1 + count_a, 1 + count_b] zeros; in the end its first lane has the sums, the rest is of no use.
- * Returns a number above 0 when an id is negative or above 2^24-1; the sums are then of no use. */
-uint32_t joint_count_1(const uint8_t *a, size_t step_a, int32_t *table_a, const int32_t *ids_a, size_t count_a,
+ * sums: [LANES, 2 + count_a, 2 + count_b] zeros; in the end its first lane has the sums, the rest is of no use. Row and
+ * column 0 are for pixels whose id is not named, 1 for void.
+ * Returns OUTSIDE when an id is negative or above 2^24-1, and the sums are of no use; UNNAMED when a pixel has an id that
+ * is not named, or no pixel has an id that is; else 0. */
+enum { UNNAMED = 1, OUTSIDE = 2 };
+
+uint32_t joint_count_2(const uint8_t *a, size_t step_a, int32_t *table_a, const int32_t *ids_a, size_t count_a,
                        const uint8_t *b, size_t step_b, int32_t *table_b, const int32_t *ids_b, size_t count_b,
                        size_t pixels, int64_t *sums) {
-    const size_t columns = count_b + 1, size = (count_a + 1) * columns;
+    const size_t rows = count_a + 2, columns = count_b + 2, size = rows * columns;
     const map first = {a, table_a}, second = {b, table_b};
     uint32_t outside;
+    if (any_outside(ids_a, count_a) || any_outside(ids_b, count_b))
+        return OUTSIDE;
     set_table(table_a, ids_a, count_a, columns);
     set_table(table_b, ids_b, count_b, 1);
     if (step_a == 3)
@@ -123,10 +164,12 @@ uint32_t joint_count_1(const uint8_t *a, size_t step_a, int32_t *table_a, const 
     else
         outside = step_b == 3 ? count(first, 4, second, 3, pixels, sums, size)
                               : count(first, 4, second, 4, pixels, sums, size);
-    set_table(table_a, ids_a, count_a, 0);
-    set_table(table_b, ids_b, count_b, 0);
+    clear_table(table_a, ids_a, count_a);
+    clear_table(table_b, ids_b, count_b);
+    if (outside)
+        return OUTSIDE;
     for (size_t lane = 1; lane < LANES; lane++)
         for (size_t code = 0; code < size; code++)
             sums[code] += sums[lane * size + code];
-    return outside;
+    return all_named(sums, rows, columns) ? 0 : UNNAMED;
 }

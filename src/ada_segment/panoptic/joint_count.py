@@ -6,9 +6,9 @@ Compiled code counts where it was built at installation (joint_count.c), numpy e
 import ctypes
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,26 @@ from ada_segment.panoptic.panoptic_map import MAX_ID
 Pixels = NDArray[np.int32] | NDArray[np.uint8]
 """Segment ids, [H, W] int32, or colours, [H, W, 3] uint8 with id = R + 256 G + 65536 B."""
 
-_LANES = 4
+Ids = NDArray[np.int32]
+_LANES, _OUTSIDE = 4, 2
 
 
-def joint_count(
-    first: Pixels, second: Pixels, *, first_ids: Sequence[int], second_ids: Sequence[int]
-) -> NDArray[np.int64]:
-    """Pixels by their ids in both maps: [2 + first ids, 2 + second ids] int64.
+class JointCount(NamedTuple):
+    """Pixels by their ids in two maps.
 
-    Row 0 counts pixels with an id that `first_ids` does not name, row 1 those of void, the rest are in the order of
-    `first_ids`; columns likewise. Of an id that is named twice, the last place counts.
+    Attributes:
+        pixels: [2 + first ids, 2 + second ids] int64. Row 0 counts pixels with an id that the first ids do not name,
+            row 1 those of void, the rest are in the order of the ids; columns likewise. Of an id that is named twice,
+            the last place counts.
+        all_named: whether row and column 0 are empty, and no other but those of void.
+    """
+
+    pixels: NDArray[np.int64]
+    all_named: bool
+
+
+def joint_count(first: Pixels, second: Pixels, *, first_ids: Ids, second_ids: Ids) -> JointCount:
+    """Count pixels by their ids in both maps.
 
     Args:
         first, second: of the same height and width.
@@ -37,10 +47,7 @@ def joint_count(
     Raises:
         DataError: an id, of a pixel or named, is negative or above `MAX_ID`.
     """
-    for ids in (first_ids, second_ids):
-        _refuse_outside(min(ids, default=0), max(ids, default=0))
-    known = (np.array([0, *ids], dtype=np.int32) for ids in (first_ids, second_ids))
-    return (_by_numpy if _compiled is None else _by_compiled)(first, second, *known)
+    return (_by_numpy if _compiled is None else _by_compiled)(first, second, first_ids, second_ids)
 
 
 class _Tables(threading.local):
@@ -69,7 +76,7 @@ def _load() -> Callable[..., int] | None:
     if sys.byteorder != "little" or not file.exists():
         return None
     try:
-        function: Any = ctypes.CDLL(str(file)).joint_count_1  # lets other threads run while it counts
+        function: Any = ctypes.CDLL(str(file)).joint_count_2  # lets other threads run while it counts
     except (OSError, AttributeError):
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
@@ -82,15 +89,13 @@ def _load() -> Callable[..., int] | None:
 _compiled = _load()
 
 
-def _by_compiled(
-    first: Pixels, second: Pixels, first_ids: NDArray[np.int32], second_ids: NDArray[np.int32]
-) -> NDArray[np.int64]:
+def _by_compiled(first: Pixels, second: Pixels, first_ids: Ids, second_ids: Ids) -> JointCount:
     assert _compiled is not None
-    first = np.ascontiguousarray(first)  # type: ignore[assignment]  # the type stays what it was
-    second = np.ascontiguousarray(second)  # type: ignore[assignment]
-    sums = np.zeros((_LANES, len(first_ids) + 1, len(second_ids) + 1), dtype=np.int64)
+    first, first_ids = np.ascontiguousarray(first), np.ascontiguousarray(first_ids)  # type: ignore[assignment]
+    second, second_ids = np.ascontiguousarray(second), np.ascontiguousarray(second_ids)  # type: ignore[assignment]
+    sums = np.zeros((_LANES, len(first_ids) + 2, len(second_ids) + 2), dtype=np.int64)
     first_table, second_table = _tables.addresses
-    outside = _compiled(
+    said = _compiled(
         first.ctypes.data,
         _bytes_a_pixel(first),
         first_table,
@@ -104,21 +109,20 @@ def _by_compiled(
         first.shape[0] * first.shape[1],
         sums.ctypes.data,
     )
-    if outside:
-        for pixels in (first, second):
-            _refuse_outside(int(pixels.min()), int(pixels.max()))
-    total: NDArray[np.int64] = sums[0]
-    return total
+    if said == _OUTSIDE:
+        for ids in (first_ids, second_ids, ids_of(first), ids_of(second)):
+            _refuse_outside(ids)
+    return JointCount(sums[0], not said)
 
 
 def _bytes_a_pixel(pixels: Pixels) -> int:
     return 3 if pixels.dtype == np.uint8 else 4
 
 
-def _by_numpy(
-    first: Pixels, second: Pixels, first_ids: NDArray[np.int32], second_ids: NDArray[np.int32]
-) -> NDArray[np.int64]:
-    rows, columns = len(first_ids) + 1, len(second_ids) + 1
+def _by_numpy(first: Pixels, second: Pixels, first_ids: Ids, second_ids: Ids) -> JointCount:
+    for ids in (first_ids, second_ids):
+        _refuse_outside(ids)
+    rows, columns = len(first_ids) + 2, len(second_ids) + 2
     first_runs, second_runs, lengths = _joint_runs(ids_of(first), ids_of(second))
     codes = _looked_up(_tables.first, first_runs, first_ids)
     codes *= columns
@@ -129,8 +133,9 @@ def _by_numpy(
     codes += _tables.lanes(len(codes))
     # Sums of integers below 2^53 are exact in float64.
     sums = np.bincount(codes, weights=lengths, minlength=_LANES * rows * columns)
-    total: NDArray[np.int64] = sums.reshape(rows, columns, _LANES).sum(axis=2).astype(np.int64)
-    return total
+    pixels: NDArray[np.int64] = sums.reshape(rows, columns, _LANES).sum(axis=2).astype(np.int64)
+    areas = pixels.sum(axis=1), pixels.sum(axis=0)
+    return JointCount(pixels, all(not area[0] and area[2:].all() for area in areas))
 
 
 def ids_of(pixels: Pixels) -> NDArray[np.int32]:
@@ -160,18 +165,21 @@ def _joint_runs(
     return first.take(ends, mode="wrap"), second.take(ends, mode="wrap"), lengths  # wrap: without looking for bounds
 
 
-def _looked_up(table: NDArray[np.int32], ids: NDArray[np.int32], known: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The place of each id among those known, from 1; 0 where it is not among them."""
-    table[known] = np.arange(1, len(known) + 1)
+def _looked_up(table: NDArray[np.int32], ids: Ids, known: Ids) -> NDArray[np.int32]:
+    """The place of each id: 0 where it is not known, 1 void, from 2 on those known in their order."""
+    table[0] = 1
+    table[known] = np.arange(2, len(known) + 2)
     try:
         return table.take(ids.view(np.uint32))  # negative ids are out of bounds, too
     except IndexError:
-        _refuse_outside(int(ids.min()), int(ids.max()))
+        _refuse_outside(ids)
         raise
     finally:
+        table[0] = 0
         table[known] = 0
 
 
-def _refuse_outside(least: int, greatest: int) -> None:
+def _refuse_outside(ids: Ids) -> None:
+    least, greatest = ids.min(initial=0), ids.max(initial=0)
     if least < 0 or greatest > MAX_ID:
         raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {least} or {greatest}")

@@ -1,4 +1,4 @@
-"""Which predicted segments match which true ones, from the pixels that they share.
+"""Which predicted segments match which true ones, from the pixels that they share, counted by class.
 
 Source: Kirillov et al., "Panoptic Segmentation", CVPR 2019, section 4.1; void and crowds as in the reference evaluator
 of COCO (panopticapi, evaluation.py).
@@ -10,85 +10,122 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Match(NamedTuple):
-    """A true and a predicted segment of the same class, by their indices, and their IoU."""
-
-    iou: float
-    true: int
-    predicted: int
+TP, FP, FN, IOU = range(4)
+Indices = NDArray[np.int64]
 
 
-class Matching(NamedTuple):
-    """What became of the segments of a picture.
+class SharedPixels(NamedTuple):
+    """A picture, as far as PQ asks for it.
 
     Attributes:
-        matches: each segment is in one at most; by falling IoU.
-        ignored: predicted segments that are no false positive when they match nothing: more than half of their area is
-            void or a crowd of their class (of several crowds of a class, the last).
+        pixels: shared by each true and each predicted segment, [2 + true, 2 + predicted] int64; row and column 1 are
+            void, 0 is empty.
+        true, predicted: class of each segment, int32, from 0.
+        crowd: whether each true segment is one, bool; a crowd matches nothing.
     """
 
-    matches: list[Match]
-    ignored: set[int]
+    pixels: NDArray[np.int64]
+    true: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    crowd: NDArray[np.bool_]
 
 
-def match(
-    pixels: NDArray[np.int64],
-    *,
-    true: Sequence[int],
-    predicted: Sequence[int],
-    crowd: Sequence[bool],
-    least: float,
-) -> Matching:
-    """Match segments of the same class whose IoU is above `least`, greedily by falling IoU.
+def count_matches(
+    pictures: Sequence[SharedPixels], *, thresholds: Sequence[float], classes: int
+) -> NDArray[np.float64]:
+    """TP, FP, FN and the sum of the matches' IoU over the pictures: [thresholds, classes, 4].
 
-    Above an IoU of 0.5 there is never a choice. Below, ties fall in the order of the true, then of the predicted
-    segments.
+    Segments of the same class match when their IoU is above the threshold, greedily by falling IoU; above 0.5 there is
+    never a choice, below, ties fall in the order of the true, then of the predicted segments. Each is in one match at
+    most. A predicted segment that matches nothing is no FP when more than half of its area is void or a crowd of its
+    class (of several crowds of a class in a picture, the last).
 
-    Args:
-        pixels: shared by each true and each predicted segment, row and column 0 for void: [1 + true, 1 + predicted].
-        true, predicted: class of each segment.
-        crowd: whether each true segment is one; a crowd matches nothing.
-        least: IoU below which nobody asks for matches.
+    The pictures are taken together, as if all their segments were those of one: many small ones cost little more than
+    one.
     """
-    rows, columns = np.nonzero(pixels)
-    # Few segments meet: plain numbers are faster than arrays.
-    shared = list(zip(rows.tolist(), columns.tolist(), pixels[rows, columns].tolist(), strict=True))
-    true_area, predicted_area = [0] * (len(true) + 1), [0] * (len(predicted) + 1)
-    excused = [0] * (len(predicted) + 1)  # void at first: it is not part of a prediction's area in the union
-    for row, column, count in shared:
-        true_area[row] += count
-        predicted_area[column] += count
-        if not row:
-            excused[column] = count
-    last_crowd = {true[row]: row + 1 for row, is_crowd in enumerate(crowd) if is_crowd}
-    candidates = []
-    of_crowds = []
-    for row, column, count in shared:
-        if not row or not column or true[row - 1] != predicted[column - 1]:
-            continue
-        if crowd[row - 1]:
-            if last_crowd[true[row - 1]] == row:
-                of_crowds.append((column, count))
-            continue
-        iou = count / (true_area[row] + predicted_area[column] - excused[column] - count)
-        if iou > least:
-            candidates.append(Match(iou, row - 1, column - 1))
-    candidates.sort(key=lambda pair: -pair.iou)  # keeps the order of ties
-    for column, count in of_crowds:
-        excused[column] += count
-    ignored = {column - 1 for column in range(1, len(excused)) if 2 * excused[column] > predicted_area[column]}
-    return Matching(candidates if least >= 0.5 else _unique(candidates), ignored)
+    true, predicted = (np.concatenate([getattr(one, side) for one in pictures]) for side in ("true", "predicted"))
+    crowd = np.concatenate([one.crowd for one in pictures])
+    row, column, pixels = _meetings(pictures)
+
+    true_area = np.bincount(row[row >= 0], weights=pixels[row >= 0], minlength=len(true))
+    predicted_area = np.bincount(column[column >= 0], weights=pixels[column >= 0], minlength=len(predicted))
+    on_void = (row < 0) & (column >= 0)
+    void = np.bincount(column[on_void], weights=pixels[on_void], minlength=len(predicted))
+
+    same_class = (row >= 0) & (column >= 0)
+    same_class[same_class] = true[row[same_class]] == predicted[column[same_class]]
+    row, column, pixels = row[same_class], column[same_class], pixels[same_class]
+    of_crowd = crowd[row]
+    excused = void + _on_crowds(pictures, row[of_crowd], column[of_crowd], pixels[of_crowd], true, crowd, classes)
+    ignored = 2 * excused > predicted_area
+
+    row, column, pixels = row[~of_crowd], column[~of_crowd], pixels[~of_crowd]
+    iou = pixels / (true_area[row] + predicted_area[column] - void[column] - pixels)  # void is no part of a union
+    likely = iou > min(thresholds)
+    row, column, iou = row[likely], column[likely], iou[likely]
+    if min(thresholds) < 0.5:
+        kept = _greedy(row, column, iou)
+        row, column, iou = row[kept], column[kept], iou[kept]
+
+    counts = np.zeros((len(thresholds), classes, 4))
+    every = np.bincount(true[~crowd], minlength=classes), np.bincount(predicted, minlength=classes)
+    for at, threshold in zip(counts, thresholds, strict=True):
+        match = iou > threshold
+        label = true[row[match]]
+        at[:, TP] = np.bincount(label, minlength=classes)
+        at[:, IOU] = np.bincount(label, weights=iou[match], minlength=classes)
+        at[:, FN] = every[0] - at[:, TP]
+        left_out = ignored.copy()
+        left_out[column[match]] = False
+        at[:, FP] = every[1] - at[:, TP] - np.bincount(predicted[left_out], minlength=classes)
+    return counts
 
 
-def _unique(candidates: list[Match]) -> list[Match]:
-    """The first match of each segment."""
+def _meetings(pictures: Sequence[SharedPixels]) -> tuple[Indices, Indices, Indices]:
+    """True and predicted segments that meet, by their indices over all pictures (-1 void); the pixels they share."""
+    shapes = np.array([one.pixels.shape for one in pictures])
+    flat = np.concatenate([one.pixels.ravel() for one in pictures])
+    hit = np.flatnonzero(flat)
+    ends = np.cumsum(shapes.prod(axis=1))
+    picture = np.searchsorted(ends, hit, side="right")
+    within = hit - (ends - shapes.prod(axis=1))[picture]
+    first = np.cumsum(shapes - 2, axis=0) - (shapes - 2)  # index of each picture's first true and predicted segment
+    row, column = np.divmod(within, shapes[picture, 1])
+    row = np.where(row < 2, -1, row - 2 + first[picture, 0])
+    column = np.where(column < 2, -1, column - 2 + first[picture, 1])
+    return row, column, flat[hit]
+
+
+def _on_crowds(
+    pictures: Sequence[SharedPixels],
+    row: Indices,
+    column: Indices,
+    pixels: Indices,
+    true: NDArray[np.int32],
+    crowd: NDArray[np.bool_],
+    classes: int,
+) -> NDArray[np.float64]:
+    """Pixels of each predicted segment on the last crowd of its class, from where it meets crowds of it."""
+    predicted = sum(len(one.predicted) for one in pictures)
+    if not len(row):
+        return np.zeros(predicted)
+    picture = np.repeat(np.arange(len(pictures)), [len(one.true) for one in pictures])
+    kind = picture * classes + true
+    last = np.full(len(pictures) * classes, -1)
+    np.maximum.at(last, kind[crowd], np.flatnonzero(crowd))
+    counts = last[kind[row]] == row
+    return np.bincount(column[counts], weights=pixels[counts], minlength=predicted).astype(np.float64)
+
+
+def _greedy(row: Indices, column: Indices, iou: NDArray[np.float64]) -> Indices:
+    """Which pairs are matches: by falling IoU, each segment once."""
     true: set[int] = set()
     predicted: set[int] = set()
     kept = []
-    for pair in candidates:
-        if pair.true not in true and pair.predicted not in predicted:
-            true.add(pair.true)
-            predicted.add(pair.predicted)
-            kept.append(pair)
-    return kept
+    rows, columns = row.tolist(), column.tolist()
+    for index in np.argsort(-iou, kind="stable").tolist():
+        if rows[index] not in true and columns[index] not in predicted:
+            true.add(rows[index])
+            predicted.add(columns[index])
+            kept.append(index)
+    return np.array(kept, dtype=np.int64)

@@ -1,6 +1,5 @@
 """The one structure for a panoptic picture, true or predicted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,12 +44,12 @@ class ColourMap:
 
     Attributes:
         colours: of the PNG, [H, W, 3] uint8, id = R + 256 G + 65536 B.
-        ids: of the segments.
-        labels: class of each segment, as its place among the classes in the order of their ids.
-        crowd: whether each segment is a crowd.
+        ids: of the segments, int32.
+        labels: class of each segment, as its place among the classes in the order of their ids, int32.
+        crowd: whether each segment is a crowd, bool.
     """
 
     colours: NDArray[np.uint8]
-    ids: Sequence[int]
-    labels: Sequence[int]
-    crowd: Sequence[bool]
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    crowd: NDArray[np.bool_]

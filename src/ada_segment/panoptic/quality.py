@@ -6,7 +6,7 @@ reference evaluator of COCO (panopticapi, evaluation.py).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ from torch import Tensor
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.joint_count import Pixels, ids_of, joint_count
-from ada_segment.panoptic.matching import match
+from ada_segment.panoptic.matching import FN, FP, IOU, TP, SharedPixels, count_matches
 from ada_segment.panoptic.panoptic_map import MAX_ID, ColourMap, PanopticMap
 
-_TP, _FP, _FN, _IOU = range(4)
+_AT_ONCE = 64
+"""Pictures whose segments are matched together, which costs little more than one by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,21 @@ class PanopticQuality:
             raise ValueError(f"IoU thresholds lie in [0, 1), not {list(thresholds)}")
         self.categories = categories
         self.thresholds = tuple(thresholds)
-        self.counts = np.zeros((len(self.thresholds), len(categories), 4))
+        self._index = {category.id: index for index, category in enumerate(categories)}
+        self._counts = np.zeros((len(self.thresholds), len(categories), 4))
+        self._waiting: list[SharedPixels] = []
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
         """TP, FP, FN and the sum of the matches' IoU: [thresholds, classes in the order of their ids, 4] float64.
         Sums over processes or ranks are sums of this array."""
-        self._index = {category.id: index for index, category in enumerate(categories)}
-        self._least = min(self.thresholds)
+        self._match_waiting()
+        return self._counts
+
+    @counts.setter
+    def counts(self, counts: NDArray[np.float64]) -> None:
+        self._waiting = []
+        self._counts = counts
 
     def update(self, prediction: PanopticMap | ColourMap, truth: PanopticMap | ColourMap) -> None:
         """Count one picture. The ids may be a tensor on any device; scores and stored areas are not looked at.
@@ -97,30 +108,15 @@ class PanopticQuality:
         Raises:
             DataError: the shapes differ, an id has no segment, a segment has no pixel, or a class is unknown.
         """
-        pixels = intersections(prediction, truth)
-        predicted, true = self._labels(prediction, "prediction"), self._labels(truth, "truth")
-        crowd = truth.crowd if isinstance(truth, ColourMap) else [segment.iscrowd for segment in truth.segments]
-        found = match(pixels, true=true, predicted=predicted, crowd=crowd, least=self._least)
-        for counts, limit in zip(self.counts, self.thresholds, strict=True):
-            sums = {label: [0.0] * 4 for label in (*true, *predicted)}
-            for label, is_crowd in zip(true, crowd, strict=True):
-                sums[label][_FN] += not is_crowd
-            for label in predicted:
-                sums[label][_FP] += 1
-            left_out = found.ignored
-            for iou, row, column in found.matches:
-                if iou > limit:
-                    of_class = sums[true[row]]
-                    of_class[_TP] += 1
-                    of_class[_FP] -= 1
-                    of_class[_FN] -= 1
-                    of_class[_IOU] += iou
-                    if column in left_out:  # it can be ignored only when it matches nothing at this threshold
-                        left_out = left_out - {column}
-            for column in left_out:
-                sums[predicted[column]][_FP] -= 1
-            for label, values in sums.items():
-                counts[label] += values
+        true, predicted = self._look_at(truth, "truth"), self._look_at(prediction, "prediction")
+        self._waiting.append(SharedPixels(_shared(true, predicted), true.labels, predicted.labels, true.crowd))
+        if len(self._waiting) == _AT_ONCE:
+            self._match_waiting()
+
+    def _match_waiting(self) -> None:
+        if self._waiting:
+            self._counts += count_matches(self._waiting, thresholds=self.thresholds, classes=len(self.categories))
+            self._waiting = []
 
     def merge(self, other: Self) -> None:
         """Add what another has counted.
@@ -140,7 +136,7 @@ class PanopticQuality:
 
     def reset(self) -> None:
         """Forget all pictures."""
-        self.counts[:] = 0
+        self.counts = np.zeros_like(self._counts)
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, as nested lists."""
@@ -148,7 +144,7 @@ class PanopticQuality:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave."""
-        self.counts = np.array(state["counts"], dtype=np.float64).reshape(self.counts.shape)
+        self.counts = np.array(state["counts"], dtype=np.float64).reshape(self._counts.shape)
 
     def compute(self, threshold: float | None = None) -> PanopticResult:
         """The figures so far, at one of the thresholds (default: the first)."""
@@ -167,50 +163,75 @@ class PanopticQuality:
         """PQ over all classes, averaged over the thresholds: falls and rises in smaller steps than PQ at 0.5."""
         return sum(self.compute(threshold).pq for threshold in self.thresholds) / len(self.thresholds)
 
-    def _labels(self, panoptic_map: PanopticMap | ColourMap, what: str) -> Sequence[int]:
+    def _look_at(self, panoptic_map: PanopticMap | ColourMap, what: str) -> "_Map":
         if isinstance(panoptic_map, ColourMap):
-            return panoptic_map.labels
+            return _Map(panoptic_map.colours, panoptic_map.ids, panoptic_map.labels, panoptic_map.crowd, what)
+        segments = panoptic_map.segments
         try:
-            return [self._index[segment.category_id] for segment in panoptic_map.segments]
+            labels = [self._index[segment.category_id] for segment in segments]
         except KeyError as error:
             raise DataError(f"a segment of the {what} has category id {error}, which is not declared") from None
+        return _Map(
+            _int32(panoptic_map.ids),
+            _int32(np.array([segment.id for segment in segments])),
+            np.array(labels, dtype=np.int32),
+            np.array([segment.iscrowd for segment in segments], dtype=bool),
+            what,
+        )
 
 
-def intersections(prediction: PanopticMap | ColourMap, truth: PanopticMap | ColourMap) -> NDArray[np.int64]:
-    """Pixels that each true segment shares with each predicted one: [1 + true, 1 + predicted] int64.
+class _Map(NamedTuple):
+    pixels: Pixels
+    ids: NDArray[np.int32]
+    labels: NDArray[np.int32]
+    crowd: NDArray[np.bool_]
+    what: str
 
-    Row 0 is the truth's void, column 0 the prediction's; the rest are in the order of the segments.
+
+def _shared(true: _Map, predicted: _Map) -> NDArray[np.int64]:
+    """Pixels that each true segment shares with each predicted one, as in `JointCount`.
 
     Raises:
         DataError: the shapes differ, an id has no segment, an id is used twice, or a segment has no pixel.
     """
-    true, predicted = _pixels(truth), _pixels(prediction)
-    if true.shape[:2] != predicted.shape[:2]:
+    if true.pixels.shape[:2] != predicted.pixels.shape[:2]:
         raise DataError(
-            f"truth is {true.shape[1]}x{true.shape[0]} pixels but the prediction is "
-            f"{predicted.shape[1]}x{predicted.shape[0]}; predict at the size of the true picture"
+            f"truth is {true.pixels.shape[1]}x{true.pixels.shape[0]} pixels but the prediction is "
+            f"{predicted.pixels.shape[1]}x{predicted.pixels.shape[0]}; predict at the size of the true picture"
         )
-    true_ids, predicted_ids = _segment_ids(truth), _segment_ids(prediction)
-    pixels = joint_count(true, predicted, first_ids=true_ids, second_ids=predicted_ids)
-    _refuse_strangers(pixels.sum(axis=1), true, true_ids, "truth")
-    _refuse_strangers(pixels.sum(axis=0), predicted, predicted_ids, "prediction")
-    return pixels[1:, 1:]
+    counted = joint_count(true.pixels, predicted.pixels, first_ids=true.ids, second_ids=predicted.ids)
+    if not counted.all_named:
+        _refuse_strangers(counted.pixels.sum(axis=1), true)
+        _refuse_strangers(counted.pixels.sum(axis=0), predicted)
+    return counted.pixels
 
 
-def _refuse_strangers(areas: NDArray[np.int64], pixels: Pixels, known: Sequence[int], what: str) -> None:
+def _refuse_strangers(areas: NDArray[np.int64], seen: _Map) -> None:
+    known = seen.ids.tolist()
     if areas[0]:
-        strangers = sorted(set(np.unique(ids_of(pixels)).tolist()) - {0, *known})
-        raise DataError(f"the {what} has pixels with ids {strangers[:5]} that none of its segments names")
+        strangers = sorted(set(np.unique(ids_of(seen.pixels)).tolist()) - {0, *known})
+        raise DataError(f"the {seen.what} has pixels with ids {strangers[:5]} that none of its segments names")
     if not areas[2:].all():
         empty = known[int(np.flatnonzero(areas[2:] == 0)[0])]
-        raise DataError(f"segment {empty} of the {what} has no pixel, or another segment has the same id; leave it out")
+        raise DataError(
+            f"segment {empty} of the {seen.what} has no pixel, or another segment has the same id; leave it out"
+        )
+
+
+def _int32(ids: NDArray[Any] | Tensor) -> NDArray[np.int32]:
+    array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
+    if array.dtype == np.int32:
+        return array
+    if array.size and not 0 <= array.min() <= array.max() <= MAX_ID:
+        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {array.min()} or {array.max()}")
+    return array.astype(np.int32)
 
 
 def _quality(counts: NDArray[np.float64]) -> Quality | None:
-    tp, fp, fn = (int(counts[column]) for column in (_TP, _FP, _FN))
+    tp, fp, fn = (int(counts[column]) for column in (TP, FP, FN))
     if not tp + fp + fn:
         return None
-    iou = float(counts[_IOU])
+    iou = float(counts[IOU])
     weight = tp + 0.5 * fp + 0.5 * fn
     return Quality(pq=iou / weight, sq=iou / tp if tp else 0.0, rq=tp / weight, tp=tp, fp=fp, fn=fn)
 
@@ -229,21 +250,3 @@ def _mean(qualities: Iterable[Quality | None]) -> Quality | None:
         fn=sum(quality.fn for quality in present),
         classes=number,
     )
-
-
-def _segment_ids(panoptic_map: PanopticMap | ColourMap) -> Sequence[int]:
-    if isinstance(panoptic_map, ColourMap):
-        return panoptic_map.ids
-    return [segment.id for segment in panoptic_map.segments]
-
-
-def _pixels(panoptic_map: PanopticMap | ColourMap) -> Pixels:
-    if isinstance(panoptic_map, ColourMap):
-        return panoptic_map.colours
-    ids: NDArray[np.int32] | Tensor = panoptic_map.ids
-    array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
-    if array.dtype == np.int32:
-        return array
-    if array.size and not 0 <= array.min() <= array.max() <= MAX_ID:
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {array.min()} or {array.max()}")
-    return array.astype(np.int32)
