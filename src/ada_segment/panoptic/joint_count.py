@@ -112,7 +112,7 @@ def _by_compiled(first: Pixels, second: Pixels, first_ids: Ids, second_ids: Ids)
     if said == _OUTSIDE:
         for ids in (first_ids, second_ids, ids_of(first), ids_of(second)):
             _refuse_outside(ids)
-    return JointCount(sums[0], not said)
+    return JointCount(sums[0].copy(), not said)  # the other lanes can go
 
 
 def _bytes_a_pixel(pixels: Pixels) -> int:

@@ -20,6 +20,8 @@ from ada_segment.panoptic.panoptic_map import MAX_ID, ColourMap, PanopticMap
 
 _AT_ONCE = 64
 """Pictures whose segments are matched together, which costs little more than one by itself."""
+_MANY = 2**16
+"""Pairs of a true and a predicted segment in a picture that is not kept waiting, for memory's sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class PanopticQuality:
             DataError: the shapes differ, an id has no segment, a segment has no pixel, or a class is unknown.
         """
         true, predicted = self._look_at(truth, "truth"), self._look_at(prediction, "prediction")
-        self._waiting.append(SharedPixels(_shared(true, predicted), true.labels, predicted.labels, true.crowd))
-        if len(self._waiting) == _AT_ONCE:
+        pixels = _shared(true, predicted)
+        self._waiting.append(SharedPixels(pixels, true.labels, predicted.labels, true.crowd))
+        if len(self._waiting) == _AT_ONCE or pixels.size > _MANY:
             self._match_waiting()
 
     def _match_waiting(self) -> None:
