@@ -192,6 +192,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment": strategy("ada-segment"),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
+    "ada-segment, moving average, PQ": strategy("ada-segment", AVERAGED | {"training.reward": "pq-tuned"}),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
