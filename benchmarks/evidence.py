@@ -27,6 +27,7 @@ import torch
 
 from ada_segment.config import Settings, resolve
 from ada_segment.controller.space import LogWeights
+from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -50,6 +51,8 @@ PARTS = {
     "mask": "the masks",
     "semantic": "the semantic branch",
 }
+SEARCH = "ada-segment, moving average, PQ"
+"""The search whose controller is carried over."""
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -178,6 +181,18 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
+def transferred(*, longer: int = 1) -> Callable[[Job], Settings]:
+    """One model under the controller that a search with another seed stored, frozen."""
+
+    def make(job: Job) -> Settings:
+        other = Job(job.regime, SEARCH, (job.seed + 1) % RING, job.out)
+        run_search(ARMS[SEARCH](other), other.folder, resume=True)  # which ends at once where it has ended
+        flags = {"search.weights": str(other.folder / CONTROLLER), "search.members": 1}
+        return job.settings(flags, longer=longer)
+
+    return make
+
+
 def shuffled(schedule: Schedule) -> Schedule:
     return random.Random(0).sample(schedule, len(schedule))
 
@@ -199,6 +214,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
+    "transfer": transferred(),
+    "transfer, same compute": transferred(longer=3),
 }
 ARMS |= FROM_SEARCHES
 ARMS |= {f"{part} {way}": shifted(part, factor) for part in PARTS for way, factor in SHIFTS.items()}
