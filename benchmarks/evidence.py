@@ -140,14 +140,14 @@ def same_compute(job: Job) -> Settings:
     return job.settings({"search.weights": "default", "search.members": 1}, longer=job.members)
 
 
-def shifted(part: str, factor: float) -> Callable[[Job], Settings]:
-    """The default weights with those of one part of the model times `factor`, then all divided by their geometric mean
+def shifted(factors: Mapping[str, float]) -> Callable[[Job], Settings]:
+    """The default weights with those of parts of the model times a factor, then all divided by their geometric mean
     over the defaults, as a search does it: otherwise it would be the learning rate that changes."""
 
     def make(job: Job) -> Settings:
         losses = loss_table(job.settings({}).model)
         space = LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
-        x = space.project(np.array([math.log(factor) * (losses.groups[name] == part) for name in space.names]))
+        x = space.project(np.array([math.log(factors.get(losses.groups[name], 1.0)) for name in space.names]))
         return job.settings({"search.weights": fixed_in(job, [space.to_weights(x)]), "search.members": 1})
 
     return make
@@ -218,7 +218,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer, same compute": transferred(longer=3),
 }
 ARMS |= FROM_SEARCHES
-ARMS |= {f"{part} {way}": shifted(part, factor) for part in PARTS for way, factor in SHIFTS.items()}
+ARMS |= {f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()}
+ARMS["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHIFTS["down"]})
 
 
 def measure(job: Job) -> dict[str, Any]:
