@@ -51,6 +51,7 @@ PARTS = {
     "mask": "the masks",
     "semantic": "the semantic branch",
 }
+BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 SEARCH = "ada-segment, moving average, PQ"
 """The search whose controller is carried over."""
 Schedule = list[dict[str, float]]
@@ -95,14 +96,14 @@ class Job:
     def key(self) -> tuple[str, str, int]:
         return self.regime, self.arm, self.seed
 
-    def settings(self, flags: Mapping[str, Any], *, longer: int = 1) -> Settings:
+    def settings(self, flags: Mapping[str, Any], *, times: float = 1) -> Settings:
+        """`times`: how many times the rounds of the regime."""
         regime = REGIMES[self.regime]
         start = None if regime.start is None else str(start_folder(self.regime, self.out))
         flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
         settings = resolve(preset=regime.preset, flags=flags)
-        if longer == 1:
-            return settings
-        return resolve(preset=regime.preset, flags={**flags, "search.rounds": longer * settings.search.rounds})
+        rounds = round(times * settings.search.rounds)
+        return resolve(preset=regime.preset, flags={**flags, "search.rounds": rounds})
 
     @property
     def members(self) -> int:
@@ -127,8 +128,9 @@ def make_start(regime: str, out: Path) -> None:
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
-def strategy(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
-    return lambda job: job.settings({"search.strategy": name, **(flags or {})})
+def strategy(name: str, flags: Mapping[str, Any] | None = None, *, share: int = 1) -> Callable[[Job], Settings]:
+    """A search; `share`: in so many times fewer rounds."""
+    return lambda job: job.settings({"search.strategy": name, **(flags or {})}, times=1 / share)
 
 
 def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
@@ -137,7 +139,7 @@ def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job]
 
 def same_compute(job: Job) -> Settings:
     """The default weights for as many epochs as all members of a search train together."""
-    return job.settings({"search.weights": "default", "search.members": 1}, longer=job.members)
+    return job.settings({"search.weights": "default", "search.members": 1}, times=job.members)
 
 
 def shifted(factors: Mapping[str, float]) -> Callable[[Job], Settings]:
@@ -181,14 +183,14 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
-def transferred(*, longer: int = 1) -> Callable[[Job], Settings]:
+def transferred(*, times: float = 1) -> Callable[[Job], Settings]:
     """One model under the controller that a search with another seed stored, frozen."""
 
     def make(job: Job) -> Settings:
         other = Job(job.regime, SEARCH, (job.seed + 1) % RING, job.out)
         run_search(ARMS[SEARCH](other), other.folder, resume=True)  # which ends at once where it has ended
         flags = {"search.weights": str(other.folder / CONTROLLER), "search.members": 1}
-        return job.settings(flags, longer=longer)
+        return job.settings(flags, times=times)
 
     return make
 
@@ -207,7 +209,11 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment": strategy("ada-segment"),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
-    "ada-segment, moving average, PQ": strategy("ada-segment", AVERAGED | {"training.reward": "pq-tuned"}),
+    SEARCH: strategy("ada-segment", BY_PQ),
+    "ada-segment, two epochs a round": strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
+    "ada-segment, small steps": strategy(
+        "ada-segment", BY_PQ | {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+    ),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
@@ -215,7 +221,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
     "transfer": transferred(),
-    "transfer, same compute": transferred(longer=3),
+    "transfer, same compute": transferred(times=3),
 }
 ARMS |= FROM_SEARCHES
 ARMS |= {f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()}
