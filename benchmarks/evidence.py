@@ -183,11 +183,11 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
-def transferred(*, times: float = 1) -> Callable[[Job], Settings]:
-    """One model under the controller that a search with another seed stored, frozen."""
+def transferred(*, regime: str | None = None, times: float = 1) -> Callable[[Job], Settings]:
+    """One model under the controller that a search with another seed stored, frozen; `regime`: of that search."""
 
     def make(job: Job) -> Settings:
-        other = Job(job.regime, SEARCH, (job.seed + 1) % RING, job.out)
+        other = Job(regime or job.regime, SEARCH, (job.seed + 1) % RING, job.out)
         run_search(ARMS[SEARCH](other), other.folder, resume=True)  # which ends at once where it has ended
         flags = {"search.weights": str(other.folder / CONTROLLER), "search.members": 1}
         return job.settings(flags, times=times)
@@ -222,6 +222,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "shuffled": found(shuffled),
     "transfer": transferred(),
     "transfer, same compute": transferred(times=3),
+    "transfer from scenes": transferred(regime="scenes"),
 }
 ARMS |= FROM_SEARCHES
 ARMS |= {f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()}
