@@ -44,13 +44,7 @@ LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g
 AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
 SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
-PARTS = {
-    "rpn": "the proposals' two losses",
-    "class": "the classes of the boxes",
-    "box": "the boxes",
-    "mask": "the masks",
-    "semantic": "the semantic branch",
-}
+PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 SEARCH = "ada-segment, moving average, PQ"
 """The search whose controller is carried over."""
@@ -225,8 +219,11 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer from scenes": transferred(regime="scenes"),
 }
 ARMS |= FROM_SEARCHES
-ARMS |= {f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()}
-ARMS["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHIFTS["down"]})
+SHIFTED: dict[str, Callable[[Job], Settings]] = {
+    f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()
+}
+SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHIFTS["down"]})
+ARMS |= SHIFTED
 
 
 def measure(job: Job) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, NAME
+from evidence import ARMS, NAME, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -11,14 +11,14 @@ OURS = "ada-segment"
 
 
 def arms(regime: str) -> str:
-    """Every arm: means over seeds with 95 % intervals, and differences to the default weights and to the search, paired
-    by seed."""
+    """Every arm but those with shifted weights: means over seeds with 95 % intervals, and differences to the default
+    weights and to the search, paired by seed."""
     lines = of_regime(regime)
     baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, OURS))
     rows: list[list[object]] = []
     for arm in ARMS:
         runs = [line for line in lines if line["arm"] == arm]
-        if not runs:
+        if not runs or arm in SHIFTED:
             continue
         pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != BASELINE]
         rows.append(
@@ -75,6 +75,37 @@ def gain(regime: str, where_from: str) -> str:
 def _seeds(value: Estimate | None) -> str:
     count = value.count if value else 0
     return f" ({count} {'seed' if count == 1 else 'seeds'})"
+
+
+EPOCHS = (2, 4, 7, 10, 14)
+
+
+def shifted(regime: str) -> str:
+    """Fixed weights, one part of the model up or down: what the reward says on the way, and the test at the end."""
+    lines = of_regime(regime)
+    baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE}
+    rows: list[list[object]] = []
+    for arm in (BASELINE, *SHIFTED):
+        runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
+        if not runs:
+            continue
+        bases = [baseline[run["seed"]] for run in runs]
+        changes = [estimate([pq(run) - pq(base) for run, base in zip(runs, bases, strict=True)])]
+        for group in ("things", "stuff"):
+            pairs = zip(runs, bases, strict=True)
+            changes.append(estimate([pq(run, "tuned", group) - pq(base, "tuned", group) for run, base in pairs]))
+        by_epoch = []
+        for epoch in EPOCHS:
+            at = epoch - 1
+            mine = sum(run["rewards"][at] for run in runs) / len(runs)
+            theirs = sum(base["rewards"][at] for base in bases) / len(runs)
+            by_epoch.append(f"{mine:.1f}" if arm == BASELINE else f"{mine - theirs:+.1f}")
+        same = arm == BASELINE
+        means = [shown(estimate([pq(run, "tuned", group) for run in runs])) for group in ("all", "things", "stuff")]
+        ends = means if same else [shown(change, signed=True) for change in changes]
+        rows.append([arm, len(runs), *by_epoch, *ends])
+    headings = ["arm", "seeds", *(f"reward, epoch {epoch}" for epoch in EPOCHS), "test PQ", "things", "stuff"]
+    return table(headings, rows)
 
 
 def seeds(regime: str) -> str:

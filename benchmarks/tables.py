@@ -193,6 +193,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "results.md": {
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
+        "scenes_shifted": lambda: evidence_tables.shifted("scenes"),
         "warm": lambda: evidence_tables.arms("scenes-warm"),
         "warm_seeds": lambda: evidence_tables.seeds("scenes-warm"),
         "noise_of_rounds": noise_tables.of_rounds,
