@@ -46,6 +46,7 @@ SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
+SMALL_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 SEARCH = "ada-segment, moving average, PQ"
 """The search whose controller is carried over."""
 Schedule = list[dict[str, float]]
@@ -205,8 +206,9 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     SEARCH: strategy("ada-segment", BY_PQ),
     "ada-segment, two epochs a round": strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
-    "ada-segment, small steps": strategy(
-        "ada-segment", BY_PQ | {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+    "ada-segment, small steps": strategy("ada-segment", BY_PQ | SMALL_STEPS),
+    "ada-segment, two epochs, small steps": strategy(
+        "ada-segment", BY_PQ | SMALL_STEPS | {"training.epochs_per_round": 2}, share=2
     ),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
