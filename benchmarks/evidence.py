@@ -137,15 +137,17 @@ def same_compute(job: Job) -> Settings:
     return job.settings({"search.weights": "default", "search.members": 1}, times=job.members)
 
 
-def shifted(factors: Mapping[str, float]) -> Callable[[Job], Settings]:
+def shifted(factors: Mapping[str, float], *, halves: tuple[str, ...] = ("shifted",)) -> Callable[[Job], Settings]:
     """The default weights with those of parts of the model times a factor, then all divided by their geometric mean
-    over the defaults, as a search does it: otherwise it would be the learning rate that changes."""
+    over the defaults, as a search does it: otherwise it would be the learning rate that changes. `halves`: which weights the parts of the training have."""
 
     def make(job: Job) -> Settings:
         losses = loss_table(job.settings({}).model)
         space = LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
         x = space.project(np.array([math.log(factors.get(losses.groups[name], 1.0)) for name in space.names]))
-        return job.settings({"search.weights": fixed_in(job, [space.to_weights(x)]), "search.members": 1})
+        weights = {"shifted": space.to_weights(x), "default": losses.defaults}
+        path = fixed_in(job, [weights[kind] for kind in halves])  # which a training stretches over its rounds
+        return job.settings({"search.weights": path, "search.members": 1})
 
     return make
 
@@ -225,6 +227,8 @@ SHIFTED: dict[str, Callable[[Job], Settings]] = {
     f"{part} {way}": shifted({part: factor}) for part in PARTS for way, factor in SHIFTS.items()
 }
 SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHIFTS["down"]})
+SHIFTED["class up, first half"] = shifted({"class": SHIFTS["up"]}, halves=("shifted", "default"))
+SHIFTED["class up, second half"] = shifted({"class": SHIFTS["up"]}, halves=("default", "shifted"))
 ARMS |= SHIFTED
 
 
