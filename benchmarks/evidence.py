@@ -139,7 +139,9 @@ def same_compute(job: Job) -> Settings:
 
 def shifted(factors: Mapping[str, float], *, halves: tuple[str, ...] = ("shifted",)) -> Callable[[Job], Settings]:
     """The default weights with those of parts of the model times a factor, then all divided by their geometric mean
-    over the defaults, as a search does it: otherwise it would be the learning rate that changes. `halves`: which weights the parts of the training have."""
+    over the defaults, as a search does it: otherwise it would be the learning rate that changes.
+
+    `halves`: which weights the parts of the training have, one after the other."""
 
     def make(job: Job) -> Settings:
         losses = loss_table(job.settings({}).model)
