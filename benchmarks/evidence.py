@@ -46,9 +46,8 @@ SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
-SMALL_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
-SEARCH = "ada-segment, moving average, PQ"
-"""The search whose controller is carried over."""
+STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+BIG_STEPS, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -182,12 +181,12 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
-def transferred(*, regime: str | None = None, times: float = 1) -> Callable[[Job], Settings]:
+def transferred(search: str, *, regime: str | None = None, times: float = 1) -> Callable[[Job], Settings]:
     """One model under the controller that a search with another seed stored, frozen; `regime`: of that search."""
 
     def make(job: Job) -> Settings:
-        other = Job(regime or job.regime, SEARCH, (job.seed + 1) % RING, job.out)
-        run_search(ARMS[SEARCH](other), other.folder, resume=True)  # which ends at once where it has ended
+        other = Job(regime or job.regime, search, (job.seed + 1) % RING, job.out)
+        run_search(ARMS[search](other), other.folder, resume=True)  # which ends at once where it has ended
         flags = {"search.weights": str(other.folder / CONTROLLER), "search.members": 1}
         return job.settings(flags, times=times)
 
@@ -208,21 +207,20 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment": strategy("ada-segment"),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
-    SEARCH: strategy("ada-segment", BY_PQ),
+    BIG_STEPS: strategy("ada-segment", BY_PQ),
     "ada-segment, two epochs a round": strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
-    "ada-segment, small steps": strategy("ada-segment", BY_PQ | SMALL_STEPS),
-    "ada-segment, two epochs, small steps": strategy(
-        "ada-segment", BY_PQ | SMALL_STEPS | {"training.epochs_per_round": 2}, share=2
-    ),
+    SMALL_STEPS: strategy("ada-segment", BY_PQ | STEPS),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
-    "transfer": transferred(),
-    "transfer, same compute": transferred(times=3),
-    "transfer from scenes": transferred(regime="scenes"),
+    "transfer": transferred(BIG_STEPS),
+    "transfer, same compute": transferred(BIG_STEPS, times=3),
+    "transfer of small steps": transferred(SMALL_STEPS),
+    "transfer of small steps, same compute": transferred(SMALL_STEPS, times=3),
+    "transfer from scenes": transferred(SMALL_STEPS, regime="scenes"),
 }
 ARMS |= FROM_SEARCHES
 SHIFTED: dict[str, Callable[[Job], Settings]] = {
