@@ -51,25 +51,35 @@ CONTROLS = {
     "default, same compute": "one model under the default weights for as many epochs as all members together",
 }
 
+CARRIED = {
+    "as long as that search": ("transfer of small steps", BASELINE),
+    "three times as long": ("transfer of small steps, same compute", "default, same compute"),
+}
+
 
 def gain(regime: str, where_from: str) -> str:
     """In a sentence: what a search gains over the default weights, and what the same compute gains otherwise."""
     by_arm = {arm: {line["seed"]: pq(line) for line in of_regime(regime) if line["arm"] == arm} for arm in ARMS}
-    base = by_arm[BASELINE]
-    gains = {
-        arm: estimate([value - base[seed] for seed, value in values.items() if seed in base])
-        for arm, values in by_arm.items()
-    }
+    gains = {arm: _difference(values, by_arm[BASELINE]) for arm, values in by_arm.items()}
     ours = gains[OURS]
     if ours is None:
         return f"{where_from}: not measured yet."
     controls = [
         f"{name}, {shown(gains[arm], signed=True)}{_seeds(gains[arm])}" for arm, name in CONTROLS.items() if gains[arm]
     ]
-    return (
+    said = (
         f"{where_from}, thresholds tuned for all: a search ends {shown(ours, signed=True)}{_seeds(ours)} PQ from the "
         f"default weights (mean and 95 % interval over seeds). With the same compute: {'; '.join(controls)}."
     )
+    carried = {name: _difference(by_arm[arm], by_arm[base]) for name, (arm, base) in CARRIED.items()}
+    if not all(carried.values()):
+        return said
+    shares = (f"{name}, {shown(value, signed=True)}{_seeds(value)}" for name, value in carried.items())
+    return f"{said} One model under what a search with another seed has learned, less default: {'; '.join(shares)}."
+
+
+def _difference(values: dict[int, float], bases: dict[int, float]) -> Estimate | None:
+    return estimate([value - bases[seed] for seed, value in values.items() if seed in bases])
 
 
 def _seeds(value: Estimate | None) -> str:
