@@ -26,8 +26,10 @@ import results_file
 import torch
 
 from ada_segment.config import Settings, resolve
+from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.space import LogWeights
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
+from ada_segment.controller.stored import load_controller, save_controller
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -48,6 +50,7 @@ PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 BIG_STEPS, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
+LONG_ROUNDS = "ada-segment, two epochs a round"
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -193,6 +196,26 @@ def transferred(search: str, *, regime: str | None = None, times: float = 1) -> 
     return make
 
 
+def pooled(search: str, *, times: float = 1) -> Callable[[Job], Settings]:
+    """One model under a controller, frozen, that has learned from the searches with all other seeds."""
+
+    def make(job: Job) -> Settings:
+        learned = []
+        for seed in range(RING):
+            other = Job(job.regime, search, seed, job.out)
+            if seed != job.seed:
+                run_search(ARMS[search](other), other.folder, resume=True)
+                learned.append(load_controller(other.folder).state_dict())
+        # The first rounds of all searches, then their second ones: what drifts, drifts with the training.
+        rounds = [entry for entries in zip(*(state["rounds"] for state in learned), strict=True) for entry in entries]
+        path = job.folder.with_suffix(".safetensors")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_controller(path, BayesianController.from_state({**learned[0], "rounds": rounds}))
+        return job.settings({"search.weights": str(path), "search.members": 1}, times=times)
+
+    return make
+
+
 def shuffled(schedule: Schedule) -> Schedule:
     return random.Random(0).sample(schedule, len(schedule))
 
@@ -208,7 +231,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     BIG_STEPS: strategy("ada-segment", BY_PQ),
-    "ada-segment, two epochs a round": strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
+    LONG_ROUNDS: strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
     SMALL_STEPS: strategy("ada-segment", BY_PQ | STEPS),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
@@ -220,6 +243,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer, same compute": transferred(BIG_STEPS, times=3),
     "transfer of small steps": transferred(SMALL_STEPS),
     "transfer of small steps, same compute": transferred(SMALL_STEPS, times=3),
+    "transfer of four searches": pooled(LONG_ROUNDS),
+    "transfer of four searches, same compute": pooled(LONG_ROUNDS, times=3),
     "transfer from scenes": transferred(SMALL_STEPS, regime="scenes"),
 }
 ARMS |= FROM_SEARCHES
