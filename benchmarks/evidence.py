@@ -26,10 +26,8 @@ import results_file
 import torch
 
 from ada_segment.config import Settings, resolve
-from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.space import LogWeights
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller, save_controller
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -87,7 +85,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return self.out / self.regime / self.arm.replace(" ", "-") / str(self.seed)
+        return self.out / self.regime / self.arm.replace(",", "").replace(" ", "-") / str(self.seed)  # no commas
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -200,18 +198,11 @@ def pooled(search: str, *, times: float = 1) -> Callable[[Job], Settings]:
     """One model under a controller, frozen, that has learned from the searches with all other seeds."""
 
     def make(job: Job) -> Settings:
-        learned = []
-        for seed in range(RING):
-            other = Job(job.regime, search, seed, job.out)
-            if seed != job.seed:
-                run_search(ARMS[search](other), other.folder, resume=True)
-                learned.append(load_controller(other.folder).state_dict())
-        # The first rounds of all searches, then their second ones: what drifts, drifts with the training.
-        rounds = [entry for entries in zip(*(state["rounds"] for state in learned), strict=True) for entry in entries]
-        path = job.folder.with_suffix(".safetensors")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_controller(path, BayesianController.from_state({**learned[0], "rounds": rounds}))
-        return job.settings({"search.weights": str(path), "search.members": 1}, times=times)
+        others = [Job(job.regime, search, seed, job.out) for seed in range(RING) if seed != job.seed]
+        for other in others:
+            run_search(ARMS[search](other), other.folder, resume=True)  # which ends at once where it has ended
+        folders = ",".join(str(other.folder) for other in others)
+        return job.settings({"search.weights": folders, "search.members": 1}, times=times)
 
     return make
 

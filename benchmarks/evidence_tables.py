@@ -52,8 +52,8 @@ CONTROLS = {
 }
 
 CARRIED = {
-    "as long as that search": ("transfer of small steps", BASELINE),
-    "three times as long": ("transfer of small steps, same compute", "default, same compute"),
+    "as long as those searches": ("transfer of four searches", BASELINE),
+    "three times as long": ("transfer of four searches, same compute", "default, same compute"),
 }
 
 
@@ -75,7 +75,7 @@ def gain(regime: str, where_from: str) -> str:
     if not all(carried.values()):
         return said
     shares = (f"{name}, {shown(value, signed=True)}{_seeds(value)}" for name, value in carried.items())
-    return f"{said} One model under what a search with another seed has learned, less default: {'; '.join(shares)}."
+    return f"{said} One model under what four other searches have learned together, less default: {'; '.join(shares)}."
 
 
 def _difference(values: dict[int, float], bases: dict[int, float]) -> Estimate | None:

@@ -187,6 +187,7 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
         "default": "default",
         "run": str(searched),
         "controller": str(searched / "controller.safetensors"),
+        "several": f"{searched}, {searched / 'controller.safetensors'}",
         "file": str(searched / "schedule.json"),
         "fixed": str(fixed),
     }
@@ -200,7 +201,8 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
     assert found["controller"] == found["run"]
     assert found["fixed"] == [weights] * 3
     assert found["default"][0]["loss_mask"] == 1.0
-    assert all(0.25 <= w <= 4 for entry in found["run"] for w in entry.values())
+    assert all(0.25 <= w <= 4 for name in ("run", "several") for entry in found[name] for w in entry.values())
+    assert found["several"] != found["run"]  # it is surer of what it knows
 
 
 def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_path: Path) -> None:
@@ -220,6 +222,7 @@ def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_
         file.write_text(content)
         refused(str(file), text)
     refused(str(tmp_path / "none"), "is missing")
+    refused(f"{searched},{tmp_path / 'none'}", "none.*is missing")
     (tmp_path / "empty").mkdir()
     refused(str(tmp_path / "empty"), "holds no run")
 

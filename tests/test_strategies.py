@@ -21,9 +21,9 @@ from ada_segment.population.strategies.replay import Replay
 from ada_segment.storage import save_state
 
 
-def started(name: str, *, members: int = 8, rounds: int = 6, **settings: Any) -> Strategy:
+def started(name: str, *, members: int = 8, rounds: int = 6, seed: int = 5, **settings: Any) -> Strategy:
     strategy = make_strategy(name, settings)
-    strategy.start(make_task(NAMES, rounds, members, defaults=None, groups=None, seed=5))
+    strategy.start(make_task(NAMES, rounds, members, defaults=None, groups=None, seed=seed))
     return strategy
 
 
@@ -222,6 +222,57 @@ def test_controllers_are_stored_and_loaded(tmp_path: Path, name: str) -> None:
     assert about["losses"] == list(NAMES)
     assert about["format"] == 1
     assert {"kind", "version", "defaults", "settings"} <= about.keys()
+
+
+def searched(folder: Path, *, best: float, rounds: int, seed: int, noise: float = 0.3) -> Path:
+    """A search whose reward is highest where log(weight / default) of the mask is `best`, by noisy rewards."""
+    random = np.random.default_rng(seed)
+    strategy = started("ada-segment", rounds=rounds, seed=seed)
+    for round in range(rounds):
+        plan = strategy.plan(round)
+        rewards = [-((math.log(w["mask"]) - best) ** 2) + noise * random.normal() for w in plan.weights]
+        judged(strategy, round, rewards)
+    assert strategy.controller is not None
+    folder.mkdir()
+    save_controller(folder / "controller.safetensors", strategy.controller)
+    return folder
+
+
+def test_a_controller_learns_from_several_searches(tmp_path: Path) -> None:
+    """Together they are nearer to the best weights than most of them alone, and no order of them matters much."""
+    best = 0.8
+    folders = [searched(tmp_path / str(seed), best=best, rounds=4 + seed % 2, seed=seed) for seed in range(5)]
+
+    def error(*paths: Path) -> float:
+        weights = load_controller(*paths).weights([], round=0, rounds=5)
+        return abs(math.log(weights["mask"]) - best)
+
+    alone = [error(folder) for folder in folders]
+    assert error(*folders) < np.mean(alone)
+    assert error(*folders) == pytest.approx(error(*folders[::-1]), abs=0.05)
+    save_controller(tmp_path / "all.safetensors", load_controller(*folders))
+    assert error(tmp_path / "all.safetensors") == error(*folders)
+    about = json.loads((tmp_path / "all.json").read_text())
+    assert about["rounds_learned"] == 22
+
+
+def test_controllers_that_do_not_go_together_say_so(tmp_path: Path) -> None:
+    ours = searched(tmp_path / "ours", best=0.5, rounds=2, seed=0)
+    other = started("ada-segment", bound=0.7)
+    judged(other, 0, [float(k) for k in range(8)])
+    assert other.controller is not None
+    (tmp_path / "other").mkdir()
+    save_controller(tmp_path / "other" / "controller.safetensors", other.controller)
+    with pytest.raises(RunError, match=r"ours, .*other: .* other settings"):
+        load_controller(ours, tmp_path / "other")
+    published = started("published")
+    assert published.controller is not None
+    (tmp_path / "published").mkdir()
+    save_controller(tmp_path / "published" / "controller.safetensors", published.controller)
+    with pytest.raises(RunError, match="only controllers of ada-segment"):
+        load_controller(ours, tmp_path / "published")
+    with pytest.raises(RunError, match="is missing"):
+        load_controller(ours, tmp_path / "nowhere")
 
 
 def test_what_is_no_controller_says_so(tmp_path: Path) -> None:

@@ -103,8 +103,9 @@ def train(
     weights: Annotated[
         str,
         typer.Option(
-            help="default, a run folder (its controller steers), a JSON file of weights, a weighting (uncertainty, "
-            "uw-so, dwa, rlw, famo, gradnorm, pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
+            help="default, a run folder (its controller steers; of several, with commas between them, one that has "
+            "learned from all), a JSON file of weights, a weighting (uncertainty, uw-so, dwa, rlw, famo, gradnorm, "
+            "pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
         ),
     ] = "default",
     epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,

@@ -138,6 +138,27 @@ class BayesianController(Controller):
         }
 
     @classmethod
+    def pooled(cls, controllers: Sequence[Self]) -> Self:
+        """One controller that has learned from the rounds of several: what one search finds is partly luck.
+
+        Rounds are taken by their share of their search, so that what drifts, drifts with the training.
+
+        Raises:
+            LossError: they have learned about other losses, or with other beliefs.
+        """
+        states = [controller.state_dict() for controller in controllers]
+        for key in ("learned", "settings", "origin"):
+            if any(state[key] != states[0][key] for state in states):
+                what = "other losses, defaults or groups" if key == "learned" else "other settings"
+                raise LossError(f"controllers that have learned with {what} cannot be put together")
+        rounds = [
+            (index / len(state["rounds"]), round) for state in states for index, round in enumerate(state["rounds"])
+        ]
+        rounds.sort(key=lambda pair: pair[0])  # keeps the order of the controllers within a share
+        served = states[0]["learned"]
+        return cls.from_state({**states[0], "served": served, "rounds": [round for _, round in rounds]})
+
+    @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         settings = BayesianSettings(**state["settings"])
         space = cls._layout(**state["learned"], settings=settings)

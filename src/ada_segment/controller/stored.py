@@ -26,15 +26,17 @@ def save_controller(path: str | Path, controller: Controller) -> None:
     save_state(Path(path), controller.state_dict(), about=about)
 
 
-def load_controller(path: str | Path) -> Controller:
-    """The controller that a run has stored.
+def load_controller(path: str | Path, *others: str | Path) -> Controller:
+    """The controller that a run has stored; of several, one that has learned from the rounds of all.
 
     Args:
-        path: the .safetensors file, or the run folder that holds it.
+        path, others: the .safetensors file, or the run folder that holds it.
 
     Raises:
-        RunError: there is none, it is damaged, or it was written by a later version.
+        RunError: there is none, it is damaged, it was written by a later version, or several do not go together.
     """
+    if others:
+        return _pooled([Path(path), *map(Path, others)])
     path = Path(path)
     if path.is_dir():
         path = path / FILE_NAME
@@ -54,3 +56,15 @@ def load_controller(path: str | Path) -> Controller:
         raise RunError(
             f"{path} is damaged: {type(error).__name__}: {error}; use a controller from another run"
         ) from None
+
+
+def _pooled(paths: list[Path]) -> Controller:
+    controllers = [load_controller(path) for path in paths]
+    learned = [controller for controller in controllers if isinstance(controller, BayesianController)]
+    names = ", ".join(map(str, paths))
+    if len(learned) < len(paths):
+        raise RunError(f"{names}: only controllers of ada-segment can be put together; name one of them")
+    try:
+        return BayesianController.pooled(learned)
+    except LossError as error:
+        raise RunError(f"{names}: {error}; name those of searches with the same model and settings") from None

@@ -135,6 +135,8 @@ def _strategy(settings: Settings) -> Strategy:
         rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
         return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round))
     path = Path(weights)
+    if "," in weights and not path.exists():
+        return Transfer(load_controller(*(part.strip() for part in weights.split(","))))
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         known = [Default.name, *WEIGHTINGS]
         raise ConfigError(
