@@ -30,7 +30,8 @@ def load_controller(path: str | Path, *others: str | Path) -> Controller:
     """The controller that a run has stored; of several, one that has learned from the rounds of all.
 
     Args:
-        path, others: the .safetensors file, or the run folder that holds it.
+        path: the .safetensors file, or the run folder that holds it.
+        *others: more of them.
 
     Raises:
         RunError: there is none, it is damaged, it was written by a later version, or several do not go together.
