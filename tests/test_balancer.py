@@ -237,6 +237,10 @@ def test_a_stored_controller_steers_as_it_does_in_a_run(searched: Path) -> None:
 
     first, second = (weights_over(LossBalancer(where, epochs=5), 5) for where in (searched, str(searched)))
     file = weights_over(LossBalancer(searched / "controller.safetensors", list(NAMES), epochs=5), 5)
+    both = weights_over(LossBalancer(f"{searched}, {searched}", epochs=5), 5)
+    assert both != first
+    with pytest.raises(RunError, match="nowhere"):
+        LossBalancer(f"{searched},nowhere", epochs=5)
     assert first == second == file
     member = search(
         lambda seed: Falling(), losses=list(NAMES), rounds=5, members=1, strategy=Transfer(load_controller(searched))

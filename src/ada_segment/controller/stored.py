@@ -59,6 +59,13 @@ def load_controller(path: str | Path, *others: str | Path) -> Controller:
         ) from None
 
 
+def several(names: str | Path) -> tuple[Path, ...]:
+    """The paths in a list with commas between them; none where it is no such list, but a path with a comma in it."""
+    if "," not in str(names) or Path(names).exists():
+        return ()
+    return tuple(Path(name.strip()) for name in str(names).split(","))
+
+
 def _pooled(paths: list[Path]) -> Controller:
     controllers = [load_controller(path) for path in paths]
     learned = [controller for controller in controllers if isinstance(controller, BayesianController)]

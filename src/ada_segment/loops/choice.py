@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller
+from ada_segment.controller.stored import load_controller, several
 from ada_segment.errors import ConfigError
 from ada_segment.population.schedule import load_schedule
 from ada_segment.weighting.base import Weighting, check_names, check_weights
@@ -36,8 +36,8 @@ def choose_weighting(
     elif isinstance(what, str) and what in WEIGHTINGS:
         chosen = make_weighting(what, _needed(losses, what), settings, seed=seed)
         factors, settings = defaults, None
-    elif isinstance(what, str | Path) and _is_controller(Path(what)):
-        chosen, factors = _controlled(Path(what), losses, defaults, groups, epochs), None
+    elif isinstance(what, str | Path) and (several(what) or _is_controller(Path(what))):
+        chosen, factors = _controlled(several(what) or (Path(what),), losses, defaults, groups, epochs), None
     else:
         chosen, factors = _given(what, losses, epochs), None
         if defaults is not None:
@@ -75,7 +75,7 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
 
 
 def _controlled(
-    path: Path,
+    paths: Sequence[Path],
     losses: Sequence[str] | None,
     defaults: Mapping[str, float] | None,
     groups: Mapping[str, str] | None,
@@ -83,8 +83,9 @@ def _controlled(
 ) -> ControlledWeighting:
     """A stored controller on these losses; defaults and groups that are not given are those of its search."""
     if epochs is None:
-        raise ConfigError(f"the controller of {path} goes by the share of the training that is done; give epochs")
-    controller = load_controller(path)
+        stored = ", ".join(map(str, paths))
+        raise ConfigError(f"the controller of {stored} goes by the share of the training that is done; give epochs")
+    controller = load_controller(*paths)
     about = controller.about()
     names = tuple(losses) if losses is not None else controller.losses
     defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})

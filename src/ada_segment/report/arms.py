@@ -156,7 +156,7 @@ def _main(run: Run, tree: Mapping[str, Any]) -> str:
         return "default weights"
     weights = tree.get("search.weights")
     if weights not in (None, "none"):
-        return f"weights {', '.join(Path(part.strip()).name for part in str(weights).split(','))}"
+        return f"weights {', '.join(Path(name.strip()).name for name in str(weights).split(','))}"
     return str(tree.get("search.strategy") or tree.get("strategy") or run.path.name)
 
 

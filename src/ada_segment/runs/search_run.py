@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ada_segment.config import SearchSettings, Settings
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller
+from ada_segment.controller.stored import load_controller, several
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.observer import Observer, Several, Silent
@@ -135,8 +135,8 @@ def _strategy(settings: Settings) -> Strategy:
         rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
         return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round))
     path = Path(weights)
-    if "," in weights and not path.exists():
-        return Transfer(load_controller(*(part.strip() for part in weights.split(","))))
+    if paths := several(weights):
+        return Transfer(load_controller(*paths))
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         known = [Default.name, *WEIGHTINGS]
         raise ConfigError(
