@@ -52,8 +52,11 @@ CONTROLS = {
 }
 
 CARRIED = {
-    "as long as those searches": ("transfer of four searches", BASELINE),
-    "three times as long": ("transfer of four searches, same compute", "default, same compute"),
+    "what another search has learned": ("transfer", "transfer, same compute"),
+    "what four others have learned together, in longer rounds": (
+        "transfer of four searches",
+        "transfer of four searches, same compute",
+    ),
 }
 
 
@@ -71,11 +74,14 @@ def gain(regime: str, where_from: str) -> str:
         f"{where_from}, thresholds tuned for all: a search ends {shown(ours, signed=True)}{_seeds(ours)} PQ from the "
         f"default weights (mean and 95 % interval over seeds). With the same compute: {'; '.join(controls)}."
     )
-    carried = {name: _difference(by_arm[arm], by_arm[base]) for name, (arm, base) in CARRIED.items()}
-    if not all(carried.values()):
-        return said
-    shares = (f"{name}, {shown(value, signed=True)}{_seeds(value)}" for name, value in carried.items())
-    return f"{said} One model under what four other searches have learned together, less default: {'; '.join(shares)}."
+    carried = []
+    for what, (short, long) in CARRIED.items():
+        least = _difference(by_arm[short], by_arm[BASELINE])
+        most = _difference(by_arm[long], by_arm["default, same compute"])
+        if least and most:
+            longer = f"{shown(most, signed=True)}{_seeds(most)} in a training three times as long"
+            carried.append(f"under {what}, {shown(least, signed=True)}{_seeds(least)}, and {longer}")
+    return f"{said} One model beside one under the default weights: {'; '.join(carried)}." if carried else said
 
 
 def _difference(values: dict[int, float], bases: dict[int, float]) -> Estimate | None:
