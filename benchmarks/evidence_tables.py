@@ -74,7 +74,7 @@ def gain(regime: str, where_from: str) -> str:
         f"{where_from}, thresholds tuned for all: a search ends {shown(ours, signed=True)}{_seeds(ours)} PQ from the "
         f"default weights (mean and 95 % interval over seeds). With the same compute: {'; '.join(controls)}."
     )
-    carried = []
+    carried: list[str] = []
     for what, (short, long) in CARRIED.items():
         least = _difference(by_arm[short], by_arm[BASELINE])
         most = _difference(by_arm[long], by_arm["default, same compute"])
