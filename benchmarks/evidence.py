@@ -27,7 +27,6 @@ import torch
 
 from ada_segment.config import Settings, resolve
 from ada_segment.controller.space import LogWeights
-from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -123,9 +122,10 @@ def make_start(regime: str, out: Path) -> None:
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
-def strategy(name: str, flags: Mapping[str, Any] | None = None, *, share: int = 1) -> Callable[[Job], Settings]:
-    """A search; `share`: in so many times fewer rounds."""
-    return lambda job: job.settings({"search.strategy": name, **(flags or {})}, times=1 / share)
+def strategy(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
+    """A search; longer rounds are fewer rounds."""
+    flags = {"search.strategy": name, **(flags or {})}
+    return lambda job: job.settings(flags, times=1 / flags.get("training.epochs_per_round", 1))
 
 
 def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
@@ -182,27 +182,25 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
-def transferred(search: str, *, regime: str | None = None, times: float = 1) -> Callable[[Job], Settings]:
-    """One model under the controller that a search with another seed stored, frozen; `regime`: of that search."""
+def transferred(
+    search: str, *, regime: str | None = None, several: bool = False, same_compute: bool = False
+) -> Callable[[Job], Settings]:
+    """One model under the frozen controller of a search with another seed.
+
+    Args:
+        search: its arm.
+        regime: its regime; the job's own when not given.
+        several: the controller has learned from the searches with all other seeds.
+        same_compute: the training has as many epochs as all members of a search together.
+    """
 
     def make(job: Job) -> Settings:
-        other = Job(regime or job.regime, search, (job.seed + 1) % RING, job.out)
-        run_search(ARMS[search](other), other.folder, resume=True)  # which ends at once where it has ended
-        flags = {"search.weights": str(other.folder / CONTROLLER), "search.members": 1}
-        return job.settings(flags, times=times)
-
-    return make
-
-
-def pooled(search: str, *, times: float = 1) -> Callable[[Job], Settings]:
-    """One model under a controller, frozen, that has learned from the searches with all other seeds."""
-
-    def make(job: Job) -> Settings:
-        others = [Job(job.regime, search, seed, job.out) for seed in range(RING) if seed != job.seed]
+        seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
+        others = [Job(regime or job.regime, search, seed, job.out) for seed in seeds]
         for other in others:
             run_search(ARMS[search](other), other.folder, resume=True)  # which ends at once where it has ended
-        folders = ",".join(str(other.folder) for other in others)
-        return job.settings({"search.weights": folders, "search.members": 1}, times=times)
+        flags = {"search.weights": ",".join(str(other.folder) for other in others), "search.members": 1}
+        return job.settings(flags, times=job.members if same_compute else 1)
 
     return make
 
@@ -222,7 +220,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     BIG_STEPS: strategy("ada-segment", BY_PQ),
-    LONG_ROUNDS: strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}, share=2),
+    LONG_ROUNDS: strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}),
     SMALL_STEPS: strategy("ada-segment", BY_PQ | STEPS),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
@@ -231,11 +229,11 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
     "transfer": transferred(BIG_STEPS),
-    "transfer, same compute": transferred(BIG_STEPS, times=3),
+    "transfer, same compute": transferred(BIG_STEPS, same_compute=True),
     "transfer of small steps": transferred(SMALL_STEPS),
-    "transfer of small steps, same compute": transferred(SMALL_STEPS, times=3),
-    "transfer of four searches": pooled(LONG_ROUNDS),
-    "transfer of four searches, same compute": pooled(LONG_ROUNDS, times=3),
+    "transfer of small steps, same compute": transferred(SMALL_STEPS, same_compute=True),
+    "transfer of four searches": transferred(LONG_ROUNDS, several=True),
+    "transfer of four searches, same compute": transferred(LONG_ROUNDS, several=True, same_compute=True),
     "transfer from scenes": transferred(SMALL_STEPS, regime="scenes"),
 }
 ARMS |= FROM_SEARCHES

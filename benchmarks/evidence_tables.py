@@ -94,6 +94,7 @@ def _seeds(value: Estimate | None) -> str:
 
 
 EPOCHS = (2, 4, 7, 10, 14)
+GROUPS = ("all", "things", "stuff")
 
 
 def shifted(regime: str) -> str:
@@ -106,19 +107,15 @@ def shifted(regime: str) -> str:
         if not runs:
             continue
         bases = [baseline[run["seed"]] for run in runs]
-        changes = [estimate([pq(run) - pq(base) for run, base in zip(runs, bases, strict=True)])]
-        for group in ("things", "stuff"):
-            pairs = zip(runs, bases, strict=True)
-            changes.append(estimate([pq(run, "tuned", group) - pq(base, "tuned", group) for run, base in pairs]))
         by_epoch = []
         for epoch in EPOCHS:
-            at = epoch - 1
-            mine = sum(run["rewards"][at] for run in runs) / len(runs)
-            theirs = sum(base["rewards"][at] for base in bases) / len(runs)
+            mine, theirs = (sum(line["rewards"][epoch - 1] for line in some) / len(runs) for some in (runs, bases))
             by_epoch.append(f"{mine:.1f}" if arm == BASELINE else f"{mine - theirs:+.1f}")
-        same = arm == BASELINE
-        means = [shown(estimate([pq(run, "tuned", group) for run in runs])) for group in ("all", "things", "stuff")]
-        ends = means if same else [shown(change, signed=True) for change in changes]
+        ends = []
+        for group in GROUPS:
+            values = [pq(run, "tuned", group) for run in runs]
+            changes = [value - pq(base, "tuned", group) for value, base in zip(values, bases, strict=True)]
+            ends.append(shown(estimate(values)) if arm == BASELINE else shown(estimate(changes), signed=True))
         rows.append([arm, len(runs), *by_epoch, *ends])
     headings = ["arm", "seeds", *(f"reward, epoch {epoch}" for epoch in EPOCHS), "test PQ", "things", "stuff"]
     return table(headings, rows)
