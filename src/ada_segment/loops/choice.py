@@ -36,8 +36,8 @@ def choose_weighting(
     elif isinstance(what, str) and what in WEIGHTINGS:
         chosen = make_weighting(what, _needed(losses, what), settings, seed=seed)
         factors, settings = defaults, None
-    elif isinstance(what, str | Path) and (several(what) or _is_controller(Path(what))):
-        chosen, factors = _controlled(several(what) or (Path(what),), losses, defaults, groups, epochs), None
+    elif isinstance(what, str | Path) and (paths := _controllers(what)):
+        chosen, factors = _controlled(paths, losses, defaults, groups, epochs), None
     else:
         chosen, factors = _given(what, losses, epochs), None
         if defaults is not None:
@@ -95,8 +95,11 @@ def _controlled(
     return ControlledWeighting(controller.rebound(names, defaults, groups), epochs=epochs)
 
 
-def _is_controller(path: Path) -> bool:
-    return (path / CONTROLLER).exists() or path.suffix == Path(CONTROLLER).suffix
+def _controllers(what: str | Path) -> tuple[Path, ...]:
+    """The stored controllers that are named; none where it is something else."""
+    path = Path(what)
+    is_one = (path / CONTROLLER).exists() or path.suffix == Path(CONTROLLER).suffix
+    return (path,) if is_one else several(path)
 
 
 def _needed(losses: Sequence[str] | None, what: str) -> Sequence[str]:

@@ -16,6 +16,7 @@
 #endif
 
 enum { BLOCK = 8, LANES = 4, MAX_ID = 0xFFFFFF };
+enum { UNNAMED = 1, OUTSIDE = 2 }; /* what joint_count_2 says */
 
 /* The first `step` bytes of a pixel: 4 for an int32, 3 for a colour, where the byte behind it is read and masked. */
 INLINE uint32_t pixel(const uint8_t *at, size_t step) {
@@ -146,8 +147,6 @@ static int all_named(const int64_t *sums, size_t rows, size_t columns) {
  * column 0 are for pixels whose id is not named, 1 for void.
  * Returns OUTSIDE when an id is negative or above 2^24-1, and the sums are of no use; UNNAMED when a pixel has an id that
  * is not named, or no pixel has an id that is; else 0. */
-enum { UNNAMED = 1, OUTSIDE = 2 };
-
 uint32_t joint_count_2(const uint8_t *a, size_t step_a, int32_t *table_a, const int32_t *ids_a, size_t count_a,
                        const uint8_t *b, size_t step_b, int32_t *table_b, const int32_t *ids_b, size_t count_b,
                        size_t pixels, int64_t *sums) {

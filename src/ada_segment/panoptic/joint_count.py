@@ -111,7 +111,7 @@ def _by_compiled(first: Pixels, second: Pixels, first_ids: Ids, second_ids: Ids)
     )
     if said == _OUTSIDE:
         for ids in (first_ids, second_ids, ids_of(first), ids_of(second)):
-            _refuse_outside(ids)
+            refuse_outside(ids)
     return JointCount(sums[0].copy(), not said)  # the other lanes can go
 
 
@@ -121,7 +121,7 @@ def _bytes_a_pixel(pixels: Pixels) -> int:
 
 def _by_numpy(first: Pixels, second: Pixels, first_ids: Ids, second_ids: Ids) -> JointCount:
     for ids in (first_ids, second_ids):
-        _refuse_outside(ids)
+        refuse_outside(ids)
     rows, columns = len(first_ids) + 2, len(second_ids) + 2
     first_runs, second_runs, lengths = _joint_runs(ids_of(first), ids_of(second))
     codes = _looked_up(_tables.first, first_runs, first_ids)
@@ -172,14 +172,14 @@ def _looked_up(table: NDArray[np.int32], ids: Ids, known: Ids) -> NDArray[np.int
     try:
         return table.take(ids.view(np.uint32))  # negative ids are out of bounds, too
     except IndexError:
-        _refuse_outside(ids)
+        refuse_outside(ids)
         raise
     finally:
         table[0] = 0
         table[known] = 0
 
 
-def _refuse_outside(ids: Ids) -> None:
-    least, greatest = ids.min(initial=0), ids.max(initial=0)
-    if least < 0 or greatest > MAX_ID:
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {least} or {greatest}")
+def refuse_outside(ids: NDArray[Any]) -> None:
+    """Raises DataError when an id is negative or above `MAX_ID`."""
+    if ids.size and not 0 <= ids.min() <= ids.max() <= MAX_ID:
+        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {ids.min()} or {ids.max()}")

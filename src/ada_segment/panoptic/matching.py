@@ -56,8 +56,9 @@ def count_matches(
     same_class[same_class] = true[row[same_class]] == predicted[column[same_class]]
     row, column, pixels = row[same_class], column[same_class], pixels[same_class]
     of_crowd = crowd[row]
-    excused = void + _on_crowds(pictures, row[of_crowd], column[of_crowd], pixels[of_crowd], true, crowd, classes)
-    ignored = 2 * excused > predicted_area
+    on_last = _last_crowds(pictures, true, crowd, classes)[row]
+    on_crowd = np.bincount(column[on_last], weights=pixels[on_last], minlength=len(predicted))
+    ignored = 2 * (void + on_crowd) > predicted_area
 
     row, column, pixels = row[~of_crowd], column[~of_crowd], pixels[~of_crowd]
     iou = pixels / (true_area[row] + predicted_area[column] - void[column] - pixels)  # void is no part of a union
@@ -96,25 +97,16 @@ def _meetings(pictures: Sequence[SharedPixels]) -> tuple[Indices, Indices, Indic
     return row, column, flat[hit]
 
 
-def _on_crowds(
-    pictures: Sequence[SharedPixels],
-    row: Indices,
-    column: Indices,
-    pixels: Indices,
-    true: NDArray[np.int32],
-    crowd: NDArray[np.bool_],
-    classes: int,
-) -> NDArray[np.float64]:
-    """Pixels of each predicted segment on the last crowd of its class, from where it meets crowds of it."""
-    predicted = sum(len(one.predicted) for one in pictures)
-    if not len(row):
-        return np.zeros(predicted)
+def _last_crowds(
+    pictures: Sequence[SharedPixels], true: NDArray[np.int32], crowd: NDArray[np.bool_], classes: int
+) -> NDArray[np.bool_]:
+    """Whether each true segment is the last crowd of its class in its picture."""
     picture = np.repeat(np.arange(len(pictures)), [len(one.true) for one in pictures])
     kind = picture * classes + true
     last = np.full(len(pictures) * classes, -1)
     np.maximum.at(last, kind[crowd], np.flatnonzero(crowd))
-    counts = last[kind[row]] == row
-    return np.bincount(column[counts], weights=pixels[counts], minlength=predicted).astype(np.float64)
+    is_last: NDArray[np.bool_] = last[kind] == np.arange(len(true))
+    return is_last
 
 
 def _greedy(row: Indices, column: Indices, iou: NDArray[np.float64]) -> Indices:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
-from ada_segment.panoptic.joint_count import Pixels, ids_of, joint_count
+from ada_segment.panoptic.joint_count import Pixels, ids_of, joint_count, refuse_outside
 from ada_segment.panoptic.matching import FN, FP, IOU, TP, SharedPixels, count_matches
-from ada_segment.panoptic.panoptic_map import MAX_ID, ColourMap, PanopticMap
+from ada_segment.panoptic.panoptic_map import ColourMap, PanopticMap
 
 _AT_ONCE = 64
 """Pictures whose segments are matched together, which costs little more than one by itself."""
@@ -225,8 +225,7 @@ def _int32(ids: NDArray[Any] | Tensor) -> NDArray[np.int32]:
     array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
     if array.dtype == np.int32:
         return array
-    if array.size and not 0 <= array.min() <= array.max() <= MAX_ID:
-        raise DataError(f"segment ids lie in 0..{MAX_ID}, but some are {array.min()} or {array.max()}")
+    refuse_outside(array)
     return array.astype(np.int32)
 
 
