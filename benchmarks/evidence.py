@@ -40,6 +40,7 @@ PHOTOGRAPHS = ROOT.parent / "shared" / "data"
 NAME = "evidence"
 LOOK_AT_LOSSES = ("uncertainty", "uw-so", "dwa", "rlw", "famo")
 LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad")
+RAW = {"training.ema_decay": None, "training.reward": "pq-soft"}  # what `tiny` was at first
 AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
 SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
@@ -57,17 +58,20 @@ RING = 5
 class Regime:
     """Data, model and length that all arms of a table share: a preset, and settings over it.
 
-    With `start` all arms start from one model that was trained for so many rounds with the default weights.
+    With `start` all arms start from one model that was trained for so many rounds with the default weights. `search` is
+    the arm whose controllers are carried over.
     """
 
     preset: str
     flags: dict[str, Any] = field(default_factory=dict)
     start: int | None = None
+    search: str = "ada-segment"
 
 
 REGIMES = {
-    "scenes": Regime("tiny", {"data.source": "scenes"}),
-    "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001}, start=28),
+    "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
+    "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=BIG_STEPS),
+    "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
     "facades": Regime("small", {"data.source": str(PHOTOGRAPHS / "facades")}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
@@ -183,12 +187,12 @@ def schedule_of_another_seed(job: Job) -> Schedule:
 
 
 def transferred(
-    search: str, *, regime: str | None = None, several: bool = False, same_compute: bool = False
+    search: str | None = None, *, regime: str | None = None, several: bool = False, same_compute: bool = False
 ) -> Callable[[Job], Settings]:
     """One model under the frozen controller of a search with another seed.
 
     Args:
-        search: its arm.
+        search: its arm; that of its regime when not given.
         regime: its regime; the job's own when not given.
         several: the controller has learned from the searches with all other seeds.
         same_compute: the training has as many epochs as all members of a search together.
@@ -196,9 +200,10 @@ def transferred(
 
     def make(job: Job) -> Settings:
         seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
-        others = [Job(regime or job.regime, search, seed, job.out) for seed in seeds]
+        source = regime or job.regime
+        others = [Job(source, search or REGIMES[source].search, seed, job.out) for seed in seeds]
         for other in others:
-            run_search(ARMS[search](other), other.folder, resume=True)  # which ends at once where it has ended
+            run_search(ARMS[other.arm](other), other.folder, resume=True)  # which ends at once where it has ended
         flags = {"search.weights": ",".join(str(other.folder) for other in others), "search.members": 1}
         return job.settings(flags, times=job.members if same_compute else 1)
 
@@ -228,13 +233,16 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
-    "transfer": transferred(BIG_STEPS),
-    "transfer, same compute": transferred(BIG_STEPS, same_compute=True),
+    "transfer": transferred(),
+    "transfer, same compute": transferred(same_compute=True),
+    "transfer, four searches": transferred(several=True),
+    "transfer, four searches, same compute": transferred(several=True, same_compute=True),
     "transfer of small steps": transferred(SMALL_STEPS),
     "transfer of small steps, same compute": transferred(SMALL_STEPS, same_compute=True),
     "transfer of four searches": transferred(LONG_ROUNDS, several=True),
     "transfer of four searches, same compute": transferred(LONG_ROUNDS, several=True, same_compute=True),
-    "transfer from scenes": transferred(SMALL_STEPS, regime="scenes"),
+    "transfer of four searches, one epoch a round": transferred(BIG_STEPS, several=True),
+    "transfer from scenes": transferred(regime="scenes-ema", several=True),
 }
 ARMS |= FROM_SEARCHES
 SHIFTED: dict[str, Callable[[Job], Settings]] = {
@@ -308,7 +316,7 @@ def run(jobs: list[Job], processes: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--regime", choices=REGIMES, default="scenes")
+    parser.add_argument("--regime", choices=REGIMES, default="scenes-ema")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM", help=", ".join(ARMS))
     parser.add_argument("--seeds", type=int, default=RING, help="how many, from 0")
     parser.add_argument("--seed", type=int, help="this one alone")

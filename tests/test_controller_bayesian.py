@@ -46,28 +46,50 @@ def rounds_of(seed: int, *, rounds: int = 6, members: int = 5, n: int = 4) -> np
 
 
 def test_the_filter_is_bayesian_linear_regression() -> None:
-    """Against the closed form, two rounds, no walk, one filter: posterior mean and evidence given sigma."""
-    random = np.random.default_rng(0)
-    features, known = random.normal(size=(2, 5, 3)), random.normal(size=(2, 5))
-    rewards = random.normal(size=(2, 5))
-    prior, scale, kappa = np.array([[0.5, 1.0, 2.0]]), np.array([[1.0, 0.3, 2.0]]), np.array([0.7])
-    bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=np.zeros((1, 3)))
-    for f, q, r in zip(features, known, rewards, strict=True):
-        bank.advance()
-        bank.update(f, q, r)
+    """Against the closed form, two rounds of unlike units, no walk, one filter: mean and evidence given sigma."""
+    bank, rounds = filtered()
+    scale, prior, kappa = bank.scale, np.array([[0.5, 1.0, 2.0]]), bank.kappa
     sigma = 1.7
     centre = np.eye(5) - 1 / 5
-    design = np.concatenate([centre @ f for f in features]) * scale
-    target = np.concatenate([centre @ (r / sigma - kappa * q) for r, q in zip(rewards, known, strict=True)])
+    design = np.concatenate([centre @ f for f, _, _, _ in rounds]) * scale
+    target = np.concatenate([centre @ (r / (sigma * unit) - kappa * q) for _, q, r, unit in rounds])
     expected = np.linalg.solve(design.T @ design + np.diag(1 / prior[0]), design.T @ target)
     assert bank.by_reward[0] / sigma + bank.by_base[0] == pytest.approx(expected)
     basis = np.kron(np.eye(2), _contrasts(5))
-    free = basis @ np.concatenate(list(features)) * scale
+    free = basis @ np.concatenate([f for f, _, _, _ in rounds]) * scale
     covariance = free @ np.diag(prior[0]) @ free.T + np.eye(8)
-    residual = basis @ (np.concatenate(rewards) / sigma - kappa * np.concatenate(known))
+    residual = basis @ np.concatenate([r / (sigma * unit) - kappa * q for _, q, r, unit in rounds])
     quadratic = bank.rr / sigma**2 + 2 * bank.rb / sigma + bank.bb
     assert quadratic[0] == pytest.approx(residual @ np.linalg.solve(covariance, residual))
-    assert bank.log_det[0] == pytest.approx(np.linalg.slogdet(covariance)[1])
+    units = np.repeat([unit for _, _, _, unit in rounds], 4)
+    assert bank.log_det[0] == pytest.approx(np.linalg.slogdet(covariance)[1] + 2 * np.log(units).sum())
+
+
+def test_the_covariance_is_that_of_the_coefficients() -> None:
+    """Against a sum over sigmas, one by one."""
+    bank, _ = filtered()
+    unit = np.array([0.3])
+    joint, sigmas = bank._joint()
+    means = [bank.scale[0] * 0.3 * (bank.by_reward[0] + sigma * bank.by_base[0]) for sigma in sigmas[0]]
+    mean = sum(p * m for p, m in zip(joint[0], means, strict=True))
+    expected = np.zeros((3, 3))
+    for p, sigma, m in zip(joint[0], sigmas[0], means, strict=True):
+        own = (0.3 * sigma) ** 2 * np.outer(bank.scale[0], bank.scale[0]) * bank.covariances[0]
+        expected += p * (own + np.outer(m - mean, m - mean))
+    assert bank.coefficients(unit).mean == pytest.approx(mean)
+    assert bank.covariance(unit) == pytest.approx(expected)
+
+
+def filtered() -> tuple[FilterBank, list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]]:
+    """One filter over three features, and the two rounds that it has learned from."""
+    random = np.random.default_rng(0)
+    rounds = [(random.normal(size=(5, 3)), random.normal(size=5), random.normal(size=5), unit) for unit in (1.0, 0.4)]
+    prior, scale, kappa = np.array([[0.5, 1.0, 2.0]]), np.array([[1.0, 0.3, 2.0]]), np.array([0.7])
+    bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=np.zeros((1, 3)))
+    for features, known, rewards, unit in rounds:
+        bank.advance(1.0)
+        bank.update(features, known, rewards, np.array([unit]))
+    return bank, rounds
 
 
 @given(st.integers(2, 9))
@@ -83,6 +105,35 @@ def test_it_finds_the_optimum_of_a_quadratic() -> None:
     random = np.random.default_rng(2)
     rewards = -((x - target) ** 2).sum(-1) + 0.1 * random.standard_normal(x.shape[:2])
     assert still(taught(rewards, x)) == pytest.approx(target, abs=0.12)
+
+
+@given(st.floats(-0.3, 0.5), st.integers(0, 100))
+@settings(max_examples=15, deadline=None)
+def test_a_reward_bent_upwards_is_followed_where_it_was_seen(bottom: float, seed: int) -> None:
+    """All that was tried lies where more is better; the slope at the origin, where nothing was, may point back."""
+    more = np.random.default_rng(seed).uniform(0.5, 1.3, (10, 4, 1))
+    x = more * np.array([1.0, -1.0, 0.0, 0.0])
+    assert still(taught((more[..., 0] - bottom) ** 2, x))[0] > 0.5
+
+
+@given(st.floats(1.5, 3.0), st.integers(0, 100))
+@settings(max_examples=10, deadline=None)
+def test_rewards_that_fade_are_known_to(fading: float, seed: int) -> None:
+    """Effects and noise shrink over the training alike: differences are expected as large as the time makes them."""
+    x, random = rounds_of(seed, rounds=14, members=4), np.random.default_rng(seed)
+    controller = BayesianController(space_of(), settings=BayesianSettings(walk=(0.0,)))
+    share = (np.arange(14) + 0.5) / 14 - 0.5
+    target = np.array([0.6, -0.5, 0.2, -0.3])
+    states = np.zeros((14, 4, len(FEATURES)))
+    states[:, :, FEATURES.index("share")] = share[:, None]
+    rewards = np.exp(-fading * share)[:, None] * (
+        0.2 * random.standard_normal(x.shape[:2]) - ((x - target) ** 2).sum(-1)
+    )
+    for state, tried, got in zip(states, x, rewards, strict=True):
+        controller.learn(state, tried, got)
+    first, last = (np.ptp(controller.predict(state, x[0])) for state in (states[0], states[-1]))
+    assert first > 2 * last
+    assert controller.optimum(states[-1]) == pytest.approx(target, abs=0.3)
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))

@@ -36,9 +36,13 @@ class BayesianController(Controller):
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
-    def learn(self, state: Vector, x: Vector, rewards: Vector) -> None:
-        """Learn from a round: state [n, F] before it, log-weights [K, n] tried, rewards [K]."""
-        self._model.learn(Round(state, x, rewards))
+    def learn(self, state: Vector, x: Vector, rewards: Vector, *, after: float = 1.0) -> None:
+        """Learn from a round: state [n, F] before it, log-weights [K, n] tried, rewards [K].
+
+        Args:
+            after: how many rounds later than the one learned before it.
+        """
+        self._model.learn(Round(state, x, rewards, after))
 
     def state(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> Vector:
         """The dynamics [n, F] of a training, see `dynamics`; zeros when the state is not used."""
@@ -132,7 +136,12 @@ class BayesianController(Controller):
             "served": served,
             "origin": self._model.origin.tolist(),
             "rounds": [
-                {"state": round.state.tolist(), "x": round.x.tolist(), "rewards": round.rewards.tolist()}
+                {
+                    "state": round.state.tolist(),
+                    "x": round.x.tolist(),
+                    "rewards": round.rewards.tolist(),
+                    "after": round.after,
+                }
                 for round in self._model.rounds
             ],
         }
@@ -152,7 +161,9 @@ class BayesianController(Controller):
                 what = "other losses, defaults or groups" if key == "learned" else "other settings"
                 raise LossError(f"controllers that have learned with {what} cannot be put together")
         rounds = [
-            (index / len(state["rounds"]), round) for state in states for index, round in enumerate(state["rounds"])
+            (index / len(state["rounds"]), {**round, "after": round.get("after", 1.0) / len(states)})
+            for state in states
+            for index, round in enumerate(state["rounds"])
         ]
         rounds.sort(key=lambda pair: pair[0])  # keeps the order of the controllers within a share
         served = states[0]["learned"]
@@ -166,7 +177,7 @@ class BayesianController(Controller):
         for round in state["rounds"]:
             x = np.array(round["x"]).reshape(-1, space.size)
             table = np.array(round["state"]).reshape(space.size, len(FEATURES))
-            controller.learn(table, x, np.array(round["rewards"]))
+            controller.learn(table, x, np.array(round["rewards"]), after=round.get("after", 1.0))
         if state["served"] != state["learned"]:
             controller._serve(cls._layout(**state["served"], settings=settings))
         return controller

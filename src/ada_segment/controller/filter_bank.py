@@ -32,7 +32,9 @@ class Coefficients:
 
 
 class FilterBank:
-    """m filters for rewards r_k = a + sigma (kappa q_k + f_k . theta_t) + sigma e_k, with a free level `a` a round.
+    """m filters for rewards r_k = a + sigma (kappa q_k + f_k . theta_t + e_k), with a free level `a` a round.
+
+    A filter may know that sigma is a multiple, its `unit`, in a round.
 
     Args:
         kappa: [m] strength of the known part, in units of the noise.
@@ -43,7 +45,7 @@ class FilterBank:
 
     def __init__(self, *, kappa: Array, scale: Array, prior: Array, walk: Array) -> None:
         self.kappa, self.scale, self.walk = kappa, scale, walk
-        self.covariance = np.einsum("md,de->mde", prior, np.eye(prior.shape[1]))
+        self.covariances = np.einsum("md,de->mde", prior, np.eye(prior.shape[1]))
         # theta given sigma has mean by_reward / sigma + by_base.
         self.by_reward = np.zeros_like(prior)
         self.by_base = np.zeros_like(prior)
@@ -51,20 +53,24 @@ class FilterBank:
         self.rr, self.rb, self.bb = np.zeros(len(kappa)), np.zeros(len(kappa)), np.zeros(len(kappa))
         self.count = 0
 
-    def advance(self) -> None:
-        """One round passes."""
+    def advance(self, rounds: float) -> None:
+        """So many rounds pass."""
         index = np.arange(self.walk.shape[1])
-        self.covariance[:, index, index] += self.walk
+        self.covariances[:, index, index] += rounds * self.walk
 
-    def update(self, features: Array, known: Array, rewards: Array) -> None:
-        """Learn from one round: features [K, d], known part q [K], rewards [K]. Rewards that are level say nothing."""
+    def update(self, features: Array, known: Array, rewards: Array, unit: Array) -> None:
+        """Learn from one round: features [K, d], known part q [K], rewards [K]. Rewards that are level say nothing.
+
+        Args:
+            unit: [m], what sigma is multiplied by in this round, by each filter.
+        """
         if len(rewards) < 2 or np.ptp(rewards) == 0:
             return
         contrasts = _contrasts(len(rewards))
         design = (contrasts @ features)[None] * self.scale[:, None, :]
-        gained = design @ self.covariance
+        gained = design @ self.covariances
         spread = gained @ design.transpose(0, 2, 1) + np.eye(len(contrasts))
-        reward = contrasts @ rewards - np.einsum("mkd,md->mk", design, self.by_reward)
+        reward = contrasts @ rewards / unit[:, None] - np.einsum("mkd,md->mk", design, self.by_reward)
         # theta' = theta + gain (r / sigma - kappa q - f . theta): the known part enters with a minus.
         base = -(self.kappa[:, None] * (contrasts @ known)) - np.einsum("mkd,md->mk", design, self.by_base)
         lower = np.linalg.cholesky(spread)
@@ -72,21 +78,25 @@ class FilterBank:
         half, reward, base = white[..., :-2], white[..., -2], white[..., -1]
         self.by_reward += np.einsum("mkd,mk->md", half, reward)
         self.by_base += np.einsum("mkd,mk->md", half, base)
-        self.covariance -= half.transpose(0, 2, 1) @ half
-        self.log_det += 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1)
+        self.covariances -= half.transpose(0, 2, 1) @ half
+        self.log_det += 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + 2 * len(contrasts) * np.log(unit)
         self.rr += (reward * reward).sum(-1)
         self.rb += (reward * base).sum(-1)
         self.bb += (base * base).sum(-1)
         self.count += len(contrasts)
 
-    def coefficients(self) -> Coefficients:
-        """The model averaged over filters and sigma, by their posterior probability (log-uniform prior on sigma)."""
+    def coefficients(self, unit: Array) -> Coefficients:
+        """The model averaged over filters and sigma, by their posterior probability (log-uniform prior on sigma).
+
+        Args:
+            unit: [m], as in `update`, for the round that is asked about.
+        """
         if self.count == 0:
             weights = np.full(len(self.kappa), 1 / len(self.kappa))
             return Coefficients(mean=np.zeros(self.scale.shape[1]), base=0.0, noise=0.0, weights=weights)
         joint, sigma = self._joint()
-        weights, mean_sigma = joint.sum(-1), (joint * sigma).sum(-1)
-        theta = weights[:, None] * self.by_reward + mean_sigma[:, None] * self.by_base
+        weights, mean_sigma = joint.sum(-1), (joint * sigma).sum(-1) * unit
+        theta = (weights * unit)[:, None] * self.by_reward + mean_sigma[:, None] * self.by_base
         return Coefficients(
             mean=(self.scale * theta).sum(0),
             base=float((self.kappa * mean_sigma).sum()),
@@ -94,9 +104,24 @@ class FilterBank:
             weights=weights,
         )
 
+    def covariance(self, unit: Array) -> Array:
+        """[d, d], of the coefficients whose mean `coefficients` gives."""
+        joint, sigma = self._joint()
+        weights, mean_sigma, mean_square = (
+            (joint * (sigma * unit[:, None]) ** power).sum(-1)[:, None] for power in range(3)
+        )
+        by_reward, by_base = self.scale * self.by_reward * unit[:, None], self.scale * self.by_base
+        mean = (weights * by_reward + mean_sigma * by_base).sum(0)
+        # Within each filter, and between the means of filters and sigmas.
+        within = (mean_square[..., None] * self.scale[:, :, None] * self.covariances * self.scale[:, None, :]).sum(0)
+        mixed = by_reward.T @ (mean_sigma * by_base)
+        between = by_reward.T @ (weights * by_reward) + mixed + mixed.T + by_base.T @ (mean_square * by_base)
+        total: Array = within + between - np.outer(mean, mean)
+        return total
+
     def deviations(self, rows: Array) -> Array:
         """Posterior standard deviation of each of rows [n, d] . theta, over filters and sigma: [n]."""
-        variance = np.einsum("nd,mde,ne->nm", rows, self.covariance, rows)
+        variance = np.einsum("nd,mde,ne->nm", rows, self.covariances, rows)
         if self.count == 0:
             return np.asarray(np.sqrt(variance.mean(-1)))
         joint, sigma = self._joint()

@@ -4,12 +4,13 @@ The mathematics is in docs/controller.md.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ada_segment.controller.dynamics import FEATURES
-from ada_segment.controller.filter_bank import FilterBank
+from ada_segment.controller.filter_bank import Coefficients, FilterBank
 from ada_segment.controller.space import BOUND, LogWeights, Vector
 
 
@@ -23,6 +24,8 @@ class BayesianSettings:
         walk: standard deviation that it moves in a round.
         unequal: relative standard deviation of the curvature between losses.
         steer: standard deviation of what one unit of a dynamics feature moves the optimum; 0: the state is not used.
+        fading: a reward's noise and what weights do to it shrink by exp(-fading) over the training: they are largest
+            while the model learns fast.
         use_state: whether the optimum may depend on the learning dynamics (point 8).
         untie_at: share of the schedule from which the losses of a group are free (point 7); 1: never.
         own: standard deviation of an optimal log-weight around that of its group, once free; relative to `spread`.
@@ -34,12 +37,13 @@ class BayesianSettings:
 
     kappa: tuple[float, ...] = (0.015, 0.04, 0.1, 0.25, 0.6, 1.5, 4.0, 10.0)
     spread: float = 0.5
-    walk: tuple[float, ...] = (0.0, 0.1, 0.25)
+    walk: tuple[float, ...] = (0.0, 0.1)
     unequal: tuple[float, ...] = (0.0, 0.7)
     steer: tuple[float, ...] = (0.0, 0.5)
+    fading: tuple[float, ...] = (0.0, 1.5, 3.0)
     use_state: bool = True
     untie_at: float = 0.5
-    own: float = 0.5
+    own: float = 0.25
     memory: int | None = None
     clip: float = 2.5
     bound: float = BOUND
@@ -48,11 +52,15 @@ class BayesianSettings:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round taught: the state before it [n, F], log-weights [K, n], rewards [K]."""
+    """What one round taught: the state before it [n, F], log-weights [K, n], rewards [K].
+
+    `after`: how many rounds later than the one learned before it; less than 1 among those of several searches.
+    """
 
     state: Vector
     x: Vector
     rewards: Vector
+    after: float = 1.0
 
 
 class RewardModel:
@@ -83,8 +91,8 @@ class RewardModel:
 
     @property
     def noise(self) -> float:
-        """Estimated standard deviation of a reward that its weights do not explain."""
-        return self._coefficients.noise
+        """Estimated standard deviation of a reward of the last round that its weights do not explain."""
+        return self._coefficients(self.rounds[-1].state).noise if self.rounds else 0.0
 
     def predict(self, state: Vector, x: Vector) -> Vector:
         """Expected rewards [K] of log-weights x [K, n] in `state` [n, F], up to a constant a round."""
@@ -97,18 +105,18 @@ class RewardModel:
         """slope [m] and curvature [m] for the m losses of `space`, whose groups are known, in `state` [m, F]."""
         groups, features = len(self.space.group_names), len(FEATURES)
         sizes = np.cumsum([groups, features - 1, groups * features, groups])
-        level, common, steered, curved, own = np.split(self._coefficients.mean, sizes)
+        known = self._coefficients(state)
+        bent = range(sizes[2], sizes[3])
+        level, common, steered, curved, own = np.split(self._bent_down(known, bent, state), sizes)
         steered = steered.reshape(groups, features)
         index = np.array([self.space.group_names.index(space.groups[name]) for name in space.names])
         if not len(index):
             return np.zeros(0), np.zeros(0)
         slope = level[index] + state[:, :-1] @ common + (state * steered[index]).sum(-1)
         if len(own):
-            known = dict(zip(self.space.names, own, strict=True))
-            slope = slope + np.array([known.get(name, 0.0) for name in space.names])
-        # A loss may look flat or even bent upwards by chance; the bound would then decide alone.
-        curvature = np.maximum(self._coefficients.base + curved[index], self._coefficients.base / 4)
-        return slope, curvature
+            by_name = dict(zip(self.space.names, own, strict=True))
+            slope = slope + np.array([by_name.get(name, 0.0) for name in space.names])
+        return slope, known.base + curved[index]
 
     def deviations(self, state: Vector, directions: Vector) -> Vector:
         """Posterior standard deviation [k] of directions [k, n] . x*, x* the optimum in `state` [n, F]."""
@@ -121,8 +129,9 @@ class RewardModel:
     def _restart(self) -> None:
         settings, groups = self.settings, len(self.space.group_names)
         steer = settings.steer if settings.use_state else (0.0,)
-        grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer)))
-        kappa, walk, unequal, steer_sd = grid.T
+        fading = settings.fading if settings.use_state else (0.0,)  # which is known from the share in the state
+        grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer, fading)))
+        kappa, walk, unequal, steer_sd, self._fading = grid.T
         ones = np.ones(len(grid))
         # Of each block of coefficients: how many, what multiplies their features, prior variance, variance of the walk.
         own, losses = settings.own, self.space.size if self._loosens else 0
@@ -138,7 +147,6 @@ class RewardModel:
         walks = (walk**2, 0 * ones, 0 * ones, 0 * ones, (own * walk) ** 2)
         scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
         self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
-        self._coefficients = self._bank.coefficients()
         self._surpluses: list[float] = []
         for round in self.rounds:
             self._absorb(round)
@@ -149,11 +157,35 @@ class RewardModel:
         return self.settings.untie_at < 1 and len(self.space.group_names) < self.space.size
 
     def _absorb(self, round: Round) -> None:
-        self._bank.advance()
+        self._bank.advance(round.after)
         y = round.x - self.origin
         rewards = self._drawn_in(round)
-        self._bank.update(self._features(round.state, y), -(y * y).sum(-1), rewards)
-        self._coefficients = self._bank.coefficients()
+        self._bank.update(self._features(round.state, y), -(y * y).sum(-1), rewards, self._unit(round.state))
+
+    def _unit(self, state: Vector) -> Vector:
+        """[m], how large the rewards of a round in `state` are by each filter; 1 in the middle of the training."""
+        share = state[0, FEATURES.index("share")] if len(state) else 0.0
+        unit: Vector = np.exp(-self._fading * share)
+        return unit
+
+    def _coefficients(self, state: Vector) -> Coefficients:
+        return self._bank.coefficients(self._unit(state))
+
+    def _bent_down(self, known: Coefficients, curved: Sequence[int], state: Vector) -> Vector:
+        """The mean coefficients [d], given that `curved` bend the reward down by at least a quarter of the base.
+
+        A loss may look flat or even bent upwards by chance. The slope that was learned with it belongs to a curvature
+        that cannot be; what goes with the least curvature is its mean under that condition (of a normal distribution).
+        """
+        mean, floor = known.mean, -0.75 * known.base
+        held: list[int] = []
+        while below := [i for i in curved if i not in held and mean[i] < floor]:
+            held += below
+            covariance = self._bank.covariance(self._unit(state))[:, held]
+            moved = np.linalg.lstsq(covariance[held], floor - known.mean[held])[0]
+            mean = known.mean + covariance @ moved
+            mean[held] = floor
+        return mean
 
     def _drawn_in(self, round: Round) -> Vector:
         """The rewards, those that no prediction explains drawn in (Huber): one wild reward must not decide."""
