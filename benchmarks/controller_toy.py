@@ -63,6 +63,7 @@ class Toy:
         failing: probability that a member fails for no reason; members with a weight above 3 fail as well.
         misled: in the first quarter of the rounds the optimum is at -x*/2.
         luck: standard deviation of what a member gains by chance and keeps; effects and luck then add up in the state.
+        fading: rewards shrink by exp(-fading) over the rounds, what weights do and noise alike.
     """
 
     rounds: int = 12
@@ -79,6 +80,7 @@ class Toy:
     failing: float = 0.0
     misled: bool = False
     luck: float = 0.0
+    fading: float = 0.0
 
 
 TOYS = {
@@ -95,6 +97,7 @@ TOYS = {
     "failing members": Toy(failing=0.15),
     "misled at first": Toy(misled=True),
     "luck that stays": Toy(luck=0.15, noise=0.08),
+    "fading rewards": Toy(fading=2.0),
     "small: K=4, T=10, n=5": Toy(rounds=10, members=4, losses=5),
     "weak: noise .75": Toy(noise=0.75),
     "pairs, alike": Toy(pairs=0.0),
@@ -201,7 +204,7 @@ class ToyMember:
         if toy.luck:
             self.level += value - problem.value(round, 0 * x) + toy.luck * random.standard_normal()
             value = self.level
-        self.reward = value + toy.noise * noise
+        self.reward = math.exp(-toy.fading * ((round + 0.5) / toy.rounds - 0.5)) * (value + toy.noise * noise)
         return dict(zip(problem.names, problem.losses[round].tolist(), strict=True))
 
     def evaluate(self) -> float:

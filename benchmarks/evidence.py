@@ -46,6 +46,7 @@ SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
+FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
 STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 BIG_STEPS, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_ROUNDS = "ada-segment, two epochs a round"
@@ -222,10 +223,11 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "pbt": strategy("pbt"),
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
+    "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
-    BIG_STEPS: strategy("ada-segment", BY_PQ),
-    LONG_ROUNDS: strategy("ada-segment", BY_PQ | {"training.epochs_per_round": 2}),
+    BIG_STEPS: strategy("ada-segment", BY_PQ | FIRST_STEPS),
+    LONG_ROUNDS: strategy("ada-segment", BY_PQ | FIRST_STEPS | {"training.epochs_per_round": 2}),
     SMALL_STEPS: strategy("ada-segment", BY_PQ | STEPS),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }

@@ -121,7 +121,7 @@ class FilterBank:
 
     def deviations(self, rows: Array) -> Array:
         """Posterior standard deviation of each of rows [n, d] . theta, over filters and sigma: [n]."""
-        variance = np.einsum("nd,mde,ne->nm", rows, self.covariances, rows)
+        variance = ((rows @ self.covariances) * rows).sum(-1).T
         if self.count == 0:
             return np.asarray(np.sqrt(variance.mean(-1)))
         joint, sigma = self._joint()

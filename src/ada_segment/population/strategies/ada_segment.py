@@ -51,8 +51,8 @@ class AdaSegmentSettings:
     tied: bool = True
     untie_at: float = 0.5
     use_state: bool = True
-    first_step: float = 0.6
-    last_step: float = 0.3
+    first_step: float = 1.0
+    last_step: float = 0.6
     trust: float | None = None
     bound: float = BOUND
 
