@@ -187,25 +187,43 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
+def begun(job: Job) -> Settings:
+    """A search that begins with what those with all other seeds have learned."""
+    return job.settings({"search.strategy": "ada-segment", "search.settings": {"learned": learned_by_others(job)}})
+
+
+def learned_by_others(job: Job, search: str | None = None, *, regime: str | None = None, several: bool = True) -> str:
+    """The run folders of searches with other seeds, with commas between them; made first where they are not there.
+
+    Args:
+        job: the one with the seed that is left out.
+        search: their arm; that of their regime when not given.
+        regime: theirs; the job's own when not given.
+        several: all others; the next one alone if not.
+    """
+    regime = regime or job.regime
+    seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
+    others = [Job(regime, search or REGIMES[regime].search, seed, job.out) for seed in seeds]
+    for other in others:
+        run_search(ARMS[other.arm](other), other.folder, resume=True)  # which ends at once where it has ended
+    return ",".join(str(other.folder) for other in others)
+
+
 def transferred(
     search: str | None = None, *, regime: str | None = None, several: bool = False, same_compute: bool = False
 ) -> Callable[[Job], Settings]:
-    """One model under the frozen controller of a search with another seed.
+    """One model under the frozen controller of a search with another seed; see `learned_by_others`.
 
     Args:
-        search: its arm; that of its regime when not given.
-        regime: its regime; the job's own when not given.
+        search: its arm.
+        regime: its regime.
         several: the controller has learned from the searches with all other seeds.
         same_compute: the training has as many epochs as all members of a search together.
     """
 
     def make(job: Job) -> Settings:
-        seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
-        source = regime or job.regime
-        others = [Job(source, search or REGIMES[source].search, seed, job.out) for seed in seeds]
-        for other in others:
-            run_search(ARMS[other.arm](other), other.folder, resume=True)  # which ends at once where it has ended
-        flags = {"search.weights": ",".join(str(other.folder) for other in others), "search.members": 1}
+        learned = learned_by_others(job, search, regime=regime, several=several)
+        flags = {"search.weights": learned, "search.members": 1}
         return job.settings(flags, times=job.members if same_compute else 1)
 
     return make
@@ -235,6 +253,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
+    "ada-segment after four searches": begun,
     "transfer": transferred(),
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.dynamics import FEATURES, LIMIT, dynamics
-from ada_segment.controller.filter_bank import FilterBank, _contrasts
+from ada_segment.controller.filter_bank import Beliefs, FilterBank, _contrasts
 from ada_segment.controller.luck import PRIOR_MEAN, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import LogWeights
@@ -48,17 +48,17 @@ def rounds_of(seed: int, *, rounds: int = 6, members: int = 5, n: int = 4) -> np
 def test_the_filter_is_bayesian_linear_regression() -> None:
     """Against the closed form, two rounds of unlike units, no walk, one filter: mean and evidence given sigma."""
     bank, rounds = filtered()
-    scale, prior, kappa = bank.scale, np.array([[0.5, 1.0, 2.0]]), bank.kappa
+    scale, prior, mean, kappa = bank.scale, np.array([[0.5, 1.0, 2.0]]), np.array([0.3, -0.2, 0.1]), bank.kappa
     sigma = 1.7
     centre = np.eye(5) - 1 / 5
     design = np.concatenate([centre @ f for f, _, _, _ in rounds]) * scale
     target = np.concatenate([centre @ (r / (sigma * unit) - kappa * q) for _, q, r, unit in rounds])
-    expected = np.linalg.solve(design.T @ design + np.diag(1 / prior[0]), design.T @ target)
+    expected = np.linalg.solve(design.T @ design + np.diag(1 / prior[0]), design.T @ target + mean / prior[0])
     assert bank.by_reward[0] / sigma + bank.by_base[0] == pytest.approx(expected)
     basis = np.kron(np.eye(2), _contrasts(5))
     free = basis @ np.concatenate([f for f, _, _, _ in rounds]) * scale
     covariance = free @ np.diag(prior[0]) @ free.T + np.eye(8)
-    residual = basis @ np.concatenate([r / (sigma * unit) - kappa * q for _, q, r, unit in rounds])
+    residual = basis @ np.concatenate([r / (sigma * unit) - kappa * q for _, q, r, unit in rounds]) - free @ mean
     quadratic = bank.rr / sigma**2 + 2 * bank.rb / sigma + bank.bb
     assert quadratic[0] == pytest.approx(residual @ np.linalg.solve(covariance, residual))
     units = np.repeat([unit for _, _, _, unit in rounds], 4)
@@ -84,7 +84,8 @@ def filtered() -> tuple[FilterBank, list[tuple[np.ndarray, np.ndarray, np.ndarra
     """One filter over three features, and the two rounds that it has learned from."""
     random = np.random.default_rng(0)
     rounds = [(random.normal(size=(5, 3)), random.normal(size=5), random.normal(size=5), unit) for unit in (1.0, 0.4)]
-    prior, scale, kappa = np.array([[0.5, 1.0, 2.0]]), np.array([[1.0, 0.3, 2.0]]), np.array([0.7])
+    scale, kappa = np.array([[1.0, 0.3, 2.0]]), np.array([0.7])
+    prior = Beliefs(mean=np.array([[0.3, -0.2, 0.1]]), covariance=np.diag([0.5, 1.0, 2.0])[None], weights=np.ones(1))
     bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=np.zeros((1, 3)))
     for features, known, rewards, unit in rounds:
         bank.advance(1.0)
@@ -355,3 +356,57 @@ def test_doubt_is_as_large_as_the_errors() -> None:
         # Without the bounds, of which the doubt knows nothing.
         ratios.append((slope / (2 * curvature) - truth) / np.array(list(controller.doubt(state).values())))
     assert 0.8 < np.sqrt(np.mean(np.square(ratios))) < 1.25
+
+
+def settled(target: np.ndarray, *, noise: float = 0.1, seed: int = 0, **how: object) -> BayesianController:
+    """A controller that has learned where a quadratic has its top."""
+    x = rounds_of(seed, rounds=20, members=6)
+    rewards = -((x - target) ** 2).sum(-1) + noise * np.random.default_rng(seed).standard_normal(x.shape[:2])
+    return taught(rewards, x, **how)  # type: ignore[arg-type]
+
+
+TOP = np.array([0.6, -0.5, 0.2, -0.3])
+
+
+def test_a_search_begins_where_another_has_ended() -> None:
+    before = settled(TOP)
+    begun = BayesianController(space_of(), settings=QUICK, before=before)
+    assert still(begun) == pytest.approx(still(before), abs=0.05)
+    fresh = BayesianController(space_of(), settings=QUICK)
+    state = np.zeros((4, len(FEATURES)))
+    for name in NAMES:
+        assert before.doubt(state)[name] < begun.doubt(state)[name] < fresh.doubt(state)[name]
+
+
+@given(st.integers(0, 100), st.floats(1e-3, 1e3))
+@settings(max_examples=10, deadline=None)
+def test_what_was_learned_elsewhere_gives_way(seed: int, unit: float) -> None:
+    """On data whose rewards have another unit and another optimum, the rewards seen there decide in the end."""
+    begun = BayesianController(space_of(), settings=QUICK, before=settled(TOP))
+    x = rounds_of(seed, rounds=30, members=6)
+    noise = 0.1 * np.random.default_rng(seed).standard_normal(x.shape[:2])
+    for tried, got in zip(x, unit * (noise - ((x + TOP) ** 2).sum(-1)), strict=True):
+        begun.learn(np.zeros((4, len(FEATURES))), tried, got)
+    assert still(begun) == pytest.approx(-TOP, abs=0.15)
+
+
+def test_what_was_learned_elsewhere_goes_by_group_and_is_stored() -> None:
+    """Losses of known groups begin as theirs did, others at the origin; another origin changes little."""
+    before = settled(TOP)
+    names = ("mine", "other", "new")
+    space = LogWeights(
+        names, defaults=dict.fromkeys(names, 1.0), groups={"mine": "a", "other": "b", "new": "z"}, fixed_scale=False
+    )
+    beliefs = dataclasses.replace(QUICK, fixed_scale=False)
+    begun = BayesianController(space, settings=beliefs, before=before)
+    zeros = np.zeros((3, len(FEATURES)))
+    mine, new, other = begun.optimum(zeros)  # in the order of the names
+    assert (mine, new, other) == pytest.approx((TOP[0], 0.0, TOP[1]), abs=0.15)
+    elsewhere = BayesianController(space, settings=beliefs, before=before, origin=np.array([0.3, 0.3, 0.0]))
+    assert elsewhere.optimum(zeros) == pytest.approx(begun.optimum(zeros) + np.array([0, 0.3, 0]), abs=0.2)
+    begun.learn(zeros, np.random.default_rng(0).normal(size=(4, 3)), np.arange(4.0))
+    again = BayesianController.from_state(begun.state_dict())
+    assert again.optimum(zeros) == pytest.approx(begun.optimum(zeros))
+    assert again.about()["rounds_learned_before"] == 20
+    with pytest.raises(LossError, match="knows the groups a, b, c, d"):
+        BayesianController(space_of(("x", "y")), settings=QUICK, before=before)

@@ -21,9 +21,17 @@ from ada_segment.population.strategies.replay import Replay
 from ada_segment.storage import save_state
 
 
-def started(name: str, *, members: int = 8, rounds: int = 6, seed: int = 5, **settings: Any) -> Strategy:
+def started(
+    name: str,
+    *,
+    losses: tuple[str, ...] = NAMES,
+    members: int = 8,
+    rounds: int = 6,
+    seed: int = 5,
+    **settings: Any,
+) -> Strategy:
     strategy = make_strategy(name, settings)
-    strategy.start(make_task(NAMES, rounds, members, defaults=None, groups=None, seed=seed))
+    strategy.start(make_task(losses, rounds, members, defaults=None, groups=None, seed=seed))
     return strategy
 
 
@@ -254,6 +262,39 @@ def test_a_controller_learns_from_several_searches(tmp_path: Path) -> None:
     assert error(tmp_path / "all.safetensors") == error(*folders)
     about = json.loads((tmp_path / "all.json").read_text())
     assert about["rounds_learned"] == 22
+
+
+def test_a_search_begins_with_what_others_have_learned(tmp_path: Path) -> None:
+    """Its first mean is where they ended; it goes on learning, and its state says all, the folders being gone."""
+    folders = [searched(tmp_path / str(seed), best=0.8, rounds=8, seed=seed) for seed in range(2)]
+    begun = started("ada-segment", rounds=8, learned=",".join(map(str, folders)))
+    first = begun.plan(0).notes["mean"]["mask"]
+    assert math.log(first) == pytest.approx(0.8, abs=0.3)
+    for round in range(8):
+        judged(begun, round, [-((math.log(weights["mask"]) + 0.8) ** 2) for weights in begun.plan(round).weights])
+    assert begun.controller is not None
+    assert begun.controller.weights([], round=7, rounds=8)["mask"] < 0.75 < 1 < first
+    save_controller(tmp_path / "again.safetensors", begun.controller)
+    again = load_controller(tmp_path / "again.safetensors")
+    assert again.weights([], round=0, rounds=8) == begun.controller.weights([], round=0, rounds=8)
+    resumed = started("ada-segment", rounds=8, learned=",".join(map(str, folders)))
+    resumed.load_state_dict(begun.state_dict())
+    assert resumed.plan(8).weights == begun.plan(8).weights
+
+
+def test_what_a_search_cannot_begin_with_says_so(tmp_path: Path) -> None:
+    published = started("published")
+    assert published.controller is not None
+    save_controller(tmp_path / "published.safetensors", published.controller)
+    with pytest.raises(ConfigError, match=r"learned = .* has learned only"):
+        started("ada-segment", learned=str(tmp_path / "published.safetensors"))
+    with pytest.raises(RunError, match="is missing"):
+        started("ada-segment", learned=str(tmp_path / "nowhere"))
+    other = started("ada-segment", losses=("left", "right"))
+    assert other.controller is not None
+    save_controller(tmp_path / "other.safetensors", other.controller)
+    with pytest.raises(ConfigError, match=r"learned = .* knows the groups left, right"):
+        started("ada-segment", learned=str(tmp_path / "other.safetensors"))
 
 
 def test_controllers_that_do_not_go_together_say_so(tmp_path: Path) -> None:

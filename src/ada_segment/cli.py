@@ -64,6 +64,12 @@ def search(
     strategy: Annotated[
         str | None, typer.Option(help="ada-segment, published, pbt, random, select-only or default.")
     ] = None,
+    learned: Annotated[
+        str | None,
+        typer.Option(
+            help="A run folder, or several with commas between them: the search begins with what they learned."
+        ),
+    ] = None,
     executor: Executor = None,
     workers: Workers = None,
     ray_address: RayAddress = None,
@@ -85,6 +91,7 @@ def search(
         search__members=members,
         search__rounds=rounds,
         search__strategy=strategy,
+        search__settings__learned=learned,
         search__executor=executor,
         search__workers=workers,
         search__ray_address=ray_address,

@@ -23,16 +23,32 @@ class BayesianController(Controller):
         space: the losses it answers for.
         settings: beliefs.
         origin: [n], the log-weights around which the optimum is believed to lie; 0, the defaults, when not given.
+        before: a controller that has learned elsewhere: what its rounds teach under `settings` is believed at first.
+
+    Raises:
+        LossError: `before` has learned about other groups alone.
     """
 
     kind: ClassVar[str] = "bayesian"
 
-    def __init__(self, space: LogWeights, *, settings: BayesianSettings, origin: Vector | None = None) -> None:
+    def __init__(
+        self,
+        space: LogWeights,
+        *,
+        settings: BayesianSettings,
+        origin: Vector | None = None,
+        before: Self | None = None,
+    ) -> None:
         self.losses = space.losses
         self.settings = settings
         self._space = space
         self._origin = np.zeros(space.size) if origin is None else origin
-        self._model = RewardModel(space, settings=settings, origin=self._origin)
+        self._before = before if before is None or before.settings == settings else before._under(settings)
+        elsewhere = None if self._before is None else self._before._model
+        if elsewhere is not None and not set(elsewhere.space.group_names) & set(space.group_names):
+            known, here = (", ".join(layout.group_names) for layout in (elsewhere.space, space))
+            raise LossError(f"the controller knows the groups {known}, and there are only {here}")
+        self._model: RewardModel = RewardModel(space, settings=settings, origin=self._origin, before=elsewhere)
 
     # -- learning ------------------------------------------------------------------------------------------------------
 
@@ -123,6 +139,7 @@ class BayesianController(Controller):
             "settings": asdict(self.settings),
             "features": list(FEATURES),
             "rounds_learned": len(self._model.rounds),
+            "rounds_learned_before": self._before.about()["rounds_learned"] if self._before else 0,
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -135,6 +152,7 @@ class BayesianController(Controller):
             "learned": learned,
             "served": served,
             "origin": self._model.origin.tolist(),
+            "before": self._before.state_dict() if self._before else None,
             "rounds": [
                 {
                     "state": round.state.tolist(),
@@ -156,8 +174,8 @@ class BayesianController(Controller):
             LossError: they have learned about other losses, or with other beliefs.
         """
         states = [controller.state_dict() for controller in controllers]
-        for key in ("learned", "settings", "origin"):
-            if any(state[key] != states[0][key] for state in states):
+        for key in ("learned", "settings", "origin", "before"):
+            if any(state.get(key) != states[0].get(key) for state in states):
                 what = "other losses, defaults or groups" if key == "learned" else "other settings"
                 raise LossError(f"controllers that have learned with {what} cannot be put together")
         rounds = [
@@ -171,9 +189,13 @@ class BayesianController(Controller):
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        settings = BayesianSettings(**state["settings"])
+        stored: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in state["settings"].items()
+        }
+        settings = BayesianSettings(**stored)
         space = cls._layout(**state["learned"], settings=settings)
-        controller = cls(space, settings=settings, origin=np.array(state["origin"]))
+        before = cls.from_state(state["before"]) if state.get("before") else None
+        controller = cls(space, settings=settings, origin=np.array(state["origin"]), before=before)
         for round in state["rounds"]:
             x = np.array(round["x"]).reshape(-1, space.size)
             table = np.array(round["state"]).reshape(space.size, len(FEATURES))
@@ -181,6 +203,10 @@ class BayesianController(Controller):
         if state["served"] != state["learned"]:
             controller._serve(cls._layout(**state["served"], settings=settings))
         return controller
+
+    def _under(self, settings: BayesianSettings) -> Self:
+        """One that has learned the same rounds with other beliefs."""
+        return self.from_state({**self.state_dict(), "settings": asdict(settings)})
 
     @staticmethod
     def _layout(

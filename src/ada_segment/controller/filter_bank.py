@@ -31,6 +31,21 @@ class Coefficients:
     weights: Array
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beliefs:
+    """What a bank has come to, whatever the unit of the rewards was.
+
+    Attributes:
+        mean: [m, d], of theta, by each filter.
+        covariance: [m, d, d], of the same.
+        weights: posterior probability of each filter, [m].
+    """
+
+    mean: Array
+    covariance: Array
+    weights: Array
+
+
 class FilterBank:
     """m filters for rewards r_k = a + sigma (kappa q_k + f_k . theta_t + e_k), with a free level `a` a round.
 
@@ -39,16 +54,17 @@ class FilterBank:
     Args:
         kappa: [m] strength of the known part, in units of the noise.
         scale: [m, d] what each feature is multiplied by (absorbs kappa).
-        prior: [m, d] prior variance of theta; mean 0.
+        prior: of theta, and of which filter is right.
         walk: [m, d] variance that theta gains from one round to the next.
     """
 
-    def __init__(self, *, kappa: Array, scale: Array, prior: Array, walk: Array) -> None:
+    def __init__(self, *, kappa: Array, scale: Array, prior: Beliefs, walk: Array) -> None:
         self.kappa, self.scale, self.walk = kappa, scale, walk
-        self.covariances = np.einsum("md,de->mde", prior, np.eye(prior.shape[1]))
+        self.covariances = prior.covariance.copy()
         # theta given sigma has mean by_reward / sigma + by_base.
-        self.by_reward = np.zeros_like(prior)
-        self.by_base = np.zeros_like(prior)
+        self.by_reward = np.zeros_like(prior.mean)
+        self.by_base = prior.mean.copy()
+        self.log_prior = np.log(prior.weights)
         self.log_det = np.zeros(len(kappa))
         self.rr, self.rb, self.bb = np.zeros(len(kappa)), np.zeros(len(kappa)), np.zeros(len(kappa))
         self.count = 0
@@ -88,19 +104,18 @@ class FilterBank:
     def coefficients(self, unit: Array) -> Coefficients:
         """The model averaged over filters and sigma, by their posterior probability (log-uniform prior on sigma).
 
+        Before any rewards sigma counts as 1, and the noise as 0.
+
         Args:
             unit: [m], as in `update`, for the round that is asked about.
         """
-        if self.count == 0:
-            weights = np.full(len(self.kappa), 1 / len(self.kappa))
-            return Coefficients(mean=np.zeros(self.scale.shape[1]), base=0.0, noise=0.0, weights=weights)
         joint, sigma = self._joint()
         weights, mean_sigma = joint.sum(-1), (joint * sigma).sum(-1) * unit
         theta = (weights * unit)[:, None] * self.by_reward + mean_sigma[:, None] * self.by_base
         return Coefficients(
             mean=(self.scale * theta).sum(0),
             base=float((self.kappa * mean_sigma).sum()),
-            noise=float(mean_sigma.sum()),
+            noise=float(mean_sigma.sum()) if self.count else 0.0,
             weights=weights,
         )
 
@@ -121,20 +136,33 @@ class FilterBank:
 
     def deviations(self, rows: Array) -> Array:
         """Posterior standard deviation of each of rows [n, d] . theta, over filters and sigma: [n]."""
-        variance = ((rows @ self.covariances) * rows).sum(-1).T
-        if self.count == 0:
-            return np.asarray(np.sqrt(variance.mean(-1)))
         joint, sigma = self._joint()
+        variance = ((rows @ self.covariances) * rows).sum(-1).T
         means = (rows @ self.by_reward.T)[..., None] / sigma + (rows @ self.by_base.T)[..., None]
         mean, square = ((joint * power).sum((-2, -1)) for power in (means, means * means))
         return np.asarray(np.sqrt(np.maximum(variance @ joint.sum(-1) + square - mean * mean, 0.0)))
 
+    def beliefs(self) -> Beliefs:
+        """Of theta, sigma integrated out."""
+        joint, sigma = self._joint()
+        weights = joint.sum(-1)
+        inverse, square = ((joint * sigma**power).sum(-1) / weights for power in (-1.0, -2.0))
+        spread = np.maximum(square - inverse * inverse, 0.0)
+        return Beliefs(
+            mean=inverse[:, None] * self.by_reward + self.by_base,
+            covariance=self.covariances
+            + spread[:, None, None] * self.by_reward[:, :, None] * self.by_reward[:, None, :],
+            weights=weights,
+        )
+
     def _joint(self) -> tuple[Array, Array]:
         """Posterior probability of filter and sigma [m, S], which sums to 1, and the sigmas [m, S]."""
+        if self.count == 0:
+            return np.exp(self.log_prior)[:, None], np.ones((len(self.kappa), 1))
         sigma = np.sqrt(self.rr / self.count)[:, None] * SCALES
         log = -0.5 * (self.rr[:, None] / sigma**2 + 2 * self.rb[:, None] / sigma + self.bb[:, None])
-        log += -self.count * np.log(sigma) - 0.5 * self.log_det[:, None]
-        joint = np.exp(log - log.max())
+        log += -self.count * np.log(sigma) - 0.5 * self.log_det[:, None] + self.log_prior[:, None]
+        joint = np.maximum(np.exp(log - log.max()), 1e-300)  # a filter that is out may still be asked what it believes
         return joint / joint.sum(), sigma
 
 

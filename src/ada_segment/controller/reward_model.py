@@ -4,14 +4,19 @@ The mathematics is in docs/controller.md.
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ada_segment.controller.dynamics import FEATURES
-from ada_segment.controller.filter_bank import Coefficients, FilterBank
+from ada_segment.controller.filter_bank import Beliefs, Coefficients, FilterBank
 from ada_segment.controller.space import BOUND, LogWeights, Vector
+
+ELSEWHERE = 0.3
+"""Standard deviation between the optimal log-weights of one training and those of another, of other data or model."""
+ELSEWHERE_OPEN = 0.1
+"""How probable it is that nothing is known there of which filter is right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,16 @@ class Round:
     after: float = 1.0
 
 
+class _Blocks(NamedTuple):
+    """Slices of the coefficients: b, beta, B, delta and u of docs/controller.md."""
+
+    level: slice
+    common: slice
+    steered: slice
+    curved: slice
+    own: slice
+
+
 class RewardModel:
     """Learns from rounds; expects sum_i slope_i y_i - curvature_i y_i^2, y = x - origin, up to a constant a round.
 
@@ -70,12 +85,17 @@ class RewardModel:
         space: losses and groups of the rounds it learns from.
         settings: beliefs.
         origin: [n], around which the optimum is believed to lie.
+        before: what was learned elsewhere, with the same settings: it is believed of the groups and losses that are
+            here too, less surely than it was there (`ELSEWHERE`).
     """
 
-    def __init__(self, space: LogWeights, *, settings: BayesianSettings, origin: Vector) -> None:
+    def __init__(
+        self, space: LogWeights, *, settings: BayesianSettings, origin: Vector, before: "RewardModel | None" = None
+    ) -> None:
         self.space = space
         self.settings = settings
         self.origin = origin
+        self.before = before
         self.rounds: list[Round] = []
         self._restart()
 
@@ -95,7 +115,12 @@ class RewardModel:
         return self._coefficients(self.rounds[-1].state).noise if self.rounds else 0.0
 
     def predict(self, state: Vector, x: Vector) -> Vector:
-        """Expected rewards [K] of log-weights x [K, n] in `state` [n, F], up to a constant a round."""
+        """Expected rewards [K] of log-weights x [K, n] in `state` [n, F], up to a constant a round.
+
+        0 before any rewards, since nothing says their unit.
+        """
+        if self._bank.count == 0:
+            return np.zeros(len(x))
         slope, curvature = self.quadratic(state, self.space)
         y = x - self.origin
         predicted: Vector = y @ slope - (y * y) @ curvature
@@ -103,12 +128,10 @@ class RewardModel:
 
     def quadratic(self, state: Vector, space: LogWeights) -> tuple[Vector, Vector]:
         """slope [m] and curvature [m] for the m losses of `space`, whose groups are known, in `state` [m, F]."""
-        groups, features = len(self.space.group_names), len(FEATURES)
-        sizes = np.cumsum([groups, features - 1, groups * features, groups])
         known = self._coefficients(state)
-        bent = range(sizes[2], sizes[3])
-        level, common, steered, curved, own = np.split(self._bent_down(known, bent, state), sizes)
-        steered = steered.reshape(groups, features)
+        mean = self._bent_down(known, state)
+        level, common, steered, curved, own = (mean[part] for part in self._blocks)
+        steered = steered.reshape(-1, len(FEATURES))
         index = np.array([self.space.group_names.index(space.groups[name]) for name in space.names])
         if not len(index):
             return np.zeros(0), np.zeros(0)
@@ -120,24 +143,21 @@ class RewardModel:
 
     def deviations(self, state: Vector, directions: Vector) -> Vector:
         """Posterior standard deviation [k] of directions [k, n] . x*, x* the optimum in `state` [n, F]."""
-        groups = len(self.space.group_names)
         rows = self._features(state, np.eye(self.space.size))
-        before = groups + (len(FEATURES) - 1) + groups * len(FEATURES)
-        rows[:, before : before + groups] = 0.0  # delta bends the reward and does not move its top
+        rows[:, self._blocks.curved] = 0.0  # delta bends the reward and does not move its top
         return self._bank.deviations(directions @ rows)
 
     def _restart(self) -> None:
-        settings, groups = self.settings, len(self.space.group_names)
+        settings = self.settings
         steer = settings.steer if settings.use_state else (0.0,)
         fading = settings.fading if settings.use_state else (0.0,)  # which is known from the share in the state
         grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer, fading)))
         kappa, walk, unequal, steer_sd, self._fading = grid.T
         ones = np.ones(len(grid))
-        # Of each block of coefficients: how many, what multiplies their features, prior variance, variance of the walk.
-        own, losses = settings.own, self.space.size if self._loosens else 0
-        sizes = (groups, len(FEATURES) - 1, groups * len(FEATURES), groups, losses)
+        # Of each block of coefficients: what multiplies their features, prior variance, variance of the walk.
+        own = settings.own
         scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa, 2 * kappa)
-        priors = (
+        variances = (
             settings.spread**2 * ones,
             steer_sd**2,
             (steer_sd / 2) ** 2,
@@ -145,11 +165,58 @@ class RewardModel:
             (own * settings.spread) ** 2 * ones,
         )
         walks = (walk**2, 0 * ones, 0 * ones, 0 * ones, (own * walk) ** 2)
-        scale, prior, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, priors, walks))
+        sizes = [part.stop - part.start for part in self._blocks]
+        scale, variance, moved = (np.repeat(np.stack(block, 1), sizes, axis=1) for block in (scales, variances, walks))
+        prior = Beliefs(
+            mean=np.zeros_like(variance),
+            covariance=np.einsum("md,de->mde", variance, np.eye(variance.shape[1])),
+            weights=ones / len(grid),
+        )
+        if self.before is not None:
+            prior = self._from_elsewhere(prior, self.before)
         self._bank = FilterBank(kappa=kappa, scale=scale, prior=prior, walk=moved)
         self._surpluses: list[float] = []
         for round in self.rounds:
             self._absorb(round)
+
+    def _from_elsewhere(self, prior: Beliefs, before: "RewardModel") -> Beliefs:
+        """The prior, with what `before` has come to in the place of what it says of the same coefficients."""
+        known, there = before._bank.beliefs(), before._names
+        pairs = [(i, there.index(name)) for i, name in enumerate(self._names) if name in there]
+        here, source = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
+        mean, covariance = prior.mean.copy(), prior.covariance.copy()
+        mean[:, here] = known.mean[:, source]
+        covariance[:, here[:, None], here] = known.covariance[:, source[:, None], source]
+        level = np.arange(self._blocks.level.start, self._blocks.level.stop)
+        covariance[:, level, level] += ELSEWHERE**2
+        # The optimum is where it was; it is told from another origin.
+        moved = dict(zip(before.space.group_names, before._group_origin, strict=True))
+        for i, name in enumerate(self.space.group_names):
+            mean[:, i] += moved.get(name, self._group_origin[i]) - self._group_origin[i]
+        # How strong and how steady effects are may be another here, so no filter is out.
+        weights = (1 - ELSEWHERE_OPEN) * known.weights + ELSEWHERE_OPEN * prior.weights
+        return Beliefs(mean=mean, covariance=covariance, weights=weights)
+
+    @property
+    def _group_origin(self) -> Vector:
+        return self.space.group_means(self.origin)
+
+    @property
+    def _blocks(self) -> "_Blocks":
+        """Where each block of the coefficients lies."""
+        groups, features, losses = len(self.space.group_names), len(FEATURES), self.space.size if self._loosens else 0
+        ends = np.cumsum([groups, features - 1, groups * features, groups, losses]).tolist()
+        return _Blocks(*(slice(start, end) for start, end in itertools.pairwise([0, *ends])))
+
+    @property
+    def _names(self) -> list[tuple[str, ...]]:
+        """What each coefficient is about, in words that hold for other losses too."""
+        groups = self.space.group_names
+        names: list[tuple[str, ...]] = [("level", group) for group in groups]
+        names += [("common", feature) for feature in FEATURES[:-1]]
+        names += [("steered", group, feature) for group in groups for feature in FEATURES]
+        names += [("curved", group) for group in groups]
+        return names + [("own", name) for name in self.space.names if self._loosens]
 
     @property
     def _loosens(self) -> bool:
@@ -171,14 +238,15 @@ class RewardModel:
     def _coefficients(self, state: Vector) -> Coefficients:
         return self._bank.coefficients(self._unit(state))
 
-    def _bent_down(self, known: Coefficients, curved: Sequence[int], state: Vector) -> Vector:
-        """The mean coefficients [d], given that `curved` bend the reward down by at least a quarter of the base.
+    def _bent_down(self, known: Coefficients, state: Vector) -> Vector:
+        """The mean coefficients [d], given that each group bends the reward down by at least a quarter of the base.
 
         A loss may look flat or even bent upwards by chance. The slope that was learned with it belongs to a curvature
         that cannot be; what goes with the least curvature is its mean under that condition (of a normal distribution).
         """
         mean, floor = known.mean, -0.75 * known.base
         held: list[int] = []
+        curved = range(self._blocks.curved.start, self._blocks.curved.stop)
         while below := [i for i in curved if i not in held and mean[i] < floor]:
             held += below
             covariance = self._bank.covariance(self._unit(state))[:, held]

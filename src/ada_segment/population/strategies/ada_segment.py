@@ -11,6 +11,8 @@ from ada_segment.controller.exploration import directions, step_size
 from ada_segment.controller.luck import persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
+from ada_segment.controller.stored import load_controller, several
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
 from ada_segment.population.strategies.checks import above_zero, within
@@ -40,6 +42,8 @@ class AdaSegmentSettings:
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
             broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
         bound: of |log-weight|.
+        learned: a run folder or a stored controller, or several with commas between them: what they have learned is
+            where this search begins.
     """
 
     fixed_scale: bool = True
@@ -55,6 +59,7 @@ class AdaSegmentSettings:
     last_step: float = 0.6
     trust: float | None = None
     bound: float = BOUND
+    learned: str | None = None
 
     def __post_init__(self) -> None:
         above_zero(self, "first_step", "last_step", "bound")
@@ -97,7 +102,12 @@ class AdaSegment(Strategy):
             bound=settings.bound,
             fixed_scale=settings.fixed_scale,
         )
-        self._controller = BayesianController(self._space, settings=beliefs, origin=self._space.project(origin))
+        try:
+            self._controller = BayesianController(
+                self._space, settings=beliefs, origin=self._space.project(origin), before=_stored(settings.learned)
+            )
+        except LossError as error:
+            raise ConfigError(f"learned = {settings.learned}: {error}") from None
         self._history: list[dict[str, float]] = []
         self._last = self._space.project(origin)
         self._failed = 0.0
@@ -181,3 +191,18 @@ class AdaSegment(Strategy):
         if self._settings.trust is not None:
             return self._settings.trust
         return persistence(np.array(self._levels), np.array(self._surpluses))
+
+
+def _stored(names: str | None) -> BayesianController | None:
+    """The controller that the setting `learned` names.
+
+    Raises:
+        ConfigError: it is of another kind.
+        RunError: as from `load_controller`.
+    """
+    if names is None:
+        return None
+    controller = load_controller(*(several(names) or (names,)))
+    if not isinstance(controller, BayesianController):
+        raise ConfigError(f"learned = {names}: a search can begin with what ada-segment has learned only")
+    return controller
