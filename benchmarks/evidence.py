@@ -69,11 +69,20 @@ class Regime:
     search: str = "ada-segment"
 
 
+AT_96_PX = {
+    "augmentation.size": 96,
+    "augmentation.max_size": 192,
+    "model.proposals": 100,
+    "model.roi_samples": 32,
+    "model.candidates": 60,
+    "search.rounds": 16,
+}  # about thirty instances a picture
+
 REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
     "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=BIG_STEPS),
     "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
-    "facades": Regime("small", {"data.source": str(PHOTOGRAPHS / "facades")}),
+    "facades": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | AT_96_PX),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
 

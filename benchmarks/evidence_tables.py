@@ -53,44 +53,46 @@ CONTROLS = {
 
 CARRIED = {
     "what another search has learned": ("transfer", "transfer, same compute"),
-    "what four others have learned together, in longer rounds": (
-        "transfer of four searches",
-        "transfer of four searches, same compute",
-    ),
+    "what four others have learned together": ("transfer, four searches", "transfer, four searches, same compute"),
 }
+AGAIN = "ada-segment after four searches"
 
 
 def gain(regime: str, where_from: str) -> str:
-    """In a sentence: what a search gains over the default weights, and what the same compute gains otherwise."""
+    """In sentences: what a search gains over the default weights, what the same compute gains otherwise, and what is
+    gained by what was learned before."""
     by_arm = {arm: {line["seed"]: pq(line) for line in of_regime(regime) if line["arm"] == arm} for arm in ARMS}
     gains = {arm: _difference(values, by_arm[BASELINE]) for arm, values in by_arm.items()}
     ours = gains[OURS]
     if ours is None:
         return f"{where_from}: not measured yet."
-    controls = [
-        f"{name}, {shown(gains[arm], signed=True)}{_seeds(gains[arm])}" for arm, name in CONTROLS.items() if gains[arm]
+    controls = [f"{name}, {_with_seeds(gains[arm])}" for arm, name in CONTROLS.items() if gains[arm]]
+    said = [
+        f"{where_from}, thresholds tuned for all: a search ends {_with_seeds(ours)} PQ from the default weights "
+        "(mean and 95 % interval over seeds)."
     ]
-    said = (
-        f"{where_from}, thresholds tuned for all: a search ends {shown(ours, signed=True)}{_seeds(ours)} PQ from the "
-        f"default weights (mean and 95 % interval over seeds). With the same compute: {'; '.join(controls)}."
-    )
+    if controls:
+        said.append(f"With the same compute: {'; '.join(controls)}.")
+    if gains[AGAIN]:
+        said.append(f"A search that begins with what four others have learned: {_with_seeds(gains[AGAIN])}.")
     carried: list[str] = []
     for what, (short, long) in CARRIED.items():
-        least = _difference(by_arm[short], by_arm[BASELINE])
         most = _difference(by_arm[long], by_arm["default, same compute"])
-        if least and most:
-            longer = f"{shown(most, signed=True)}{_seeds(most)} in a training three times as long"
-            carried.append(f"under {what}, {shown(least, signed=True)}{_seeds(least)}, and {longer}")
-    return f"{said} One model beside one under the default weights: {'; '.join(carried)}." if carried else said
+        if gains[short]:
+            longer = f", and {_with_seeds(most)} in a training three times as long" if most else ""
+            carried.append(f"under {what}, {_with_seeds(gains[short])}{longer}")
+    if carried:
+        said.append(f"One model, at the cost of one training: {'; '.join(carried)}.")
+    return " ".join(said)
 
 
 def _difference(values: dict[int, float], bases: dict[int, float]) -> Estimate | None:
     return estimate([value - bases[seed] for seed, value in values.items() if seed in bases])
 
 
-def _seeds(value: Estimate | None) -> str:
+def _with_seeds(value: Estimate | None) -> str:
     count = value.count if value else 0
-    return f" ({count} {'seed' if count == 1 else 'seeds'})"
+    return f"{shown(value, signed=True)} ({count} {'seed' if count == 1 else 'seeds'})"
 
 
 EPOCHS = (2, 4, 7, 10, 14)

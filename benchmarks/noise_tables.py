@@ -1,4 +1,5 @@
-"""Tables on noise: what one round's reward is worth (benchmarks/noise.py), and how far seeds are apart."""
+"""Tables on noise: what one round's reward is worth (benchmarks/noise.py), how far seeds are apart, and what of it all
+searches foretell for each other (benchmarks/held_out.py)."""
 
 import statistics
 
@@ -35,6 +36,17 @@ def of_rounds() -> str:
     headings += ["reward, other pictures", "difference, other pictures"]
     device = f"{where(lines[-1])}." if lines else ""
     return f"{device}\n\n{table(headings, rows)}"
+
+
+def foretold() -> str:
+    """By searches whose rewards they are, and by what is believed of rewards."""
+    rows: list[list[object]] = []
+    for line in results_file.read("held_out"):
+        shares = (f"{100 * line[teachers]['explained']:.0f} %" for teachers in ("one", "all"))
+        correlations = (f"{line[teachers]['correlation']:.2f}" for teachers in ("one", "all"))
+        rows.append([line["arm"], line["searches"], line["beliefs"], *shares, *correlations])
+    headings = ["searches", "how many", "beliefs", "variance that one other foretells", "that all others do"]
+    return table([*headings, "correlation, one other", "all others"], rows)
 
 
 def of_seeds(regimes: dict[str, str]) -> str:
