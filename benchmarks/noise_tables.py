@@ -38,10 +38,13 @@ def of_rounds() -> str:
     return f"{device}\n\n{table(headings, rows)}"
 
 
+FIRST = "the first version"
+
+
 def foretold() -> str:
     """By searches whose rewards they are, and by what is believed of rewards."""
     rows: list[list[object]] = []
-    for line in results_file.read("held_out"):
+    for line in sorted(results_file.read("held_out"), key=lambda line: (line["arm"], line["beliefs"] != FIRST)):
         shares = (f"{100 * line[teachers]['explained']:.0f} %" for teachers in ("one", "all"))
         correlations = (f"{line[teachers]['correlation']:.2f}" for teachers in ("one", "all"))
         rows.append([line["arm"], line["searches"], line["beliefs"], *shares, *correlations])
