@@ -1,6 +1,6 @@
 """Weights over time, search by search: what is common to all seeds, and what is noise.
 
-    python benchmarks/evidence_figure.py --regime scenes
+    python benchmarks/evidence_figure.py --regime scenes-ema
 
 Draws docs/pictures/dynamics-REGIME.svg from the lines that benchmarks/evidence.py wrote: a panel a loss, a thin line a
 seed, their geometric mean in bold.
@@ -60,7 +60,7 @@ def dynamics(regime: str) -> Figure:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--regime", choices=REGIMES, default="scenes")
+    parser.add_argument("--regime", choices=REGIMES, default="scenes-ema")
     regime = parser.parse_args().regime
     path = PICTURES / f"dynamics-{regime}.svg"
     path.write_text(svg(dynamics(regime), text_as_paths=True))
