@@ -16,6 +16,7 @@ from ada_segment.population.journal import read_journal
 from ada_segment.population.search import SearchResult, search
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import STRATEGIES
+from ada_segment.population.strategies.ada_segment import AdaSegment
 from ada_segment.population.strategies.replay import Replay, Transfer
 from ada_segment.storage import load_state, read_about
 
@@ -306,6 +307,21 @@ def test_resume_of_a_finished_run_trains_nothing(tmp_path: Path) -> None:
     assert member.seeds == []
     assert again.best_reward == whole.best_reward
     assert again.schedule == whole.schedule
+
+
+def test_a_run_of_before_a_setting_was_known_goes_on(tmp_path: Path) -> None:
+    """The setting is not set now, and it was not then; one that is set now is another search."""
+
+    class Earlier(AdaSegment):
+        def settings(self) -> dict[str, Any]:
+            return {key: value for key, value in super().settings().items() if key != "learned"}
+
+    out = tmp_path / "run"
+    first = run(out=out, strategy=Earlier())
+    again = run(out=out, strategy=AdaSegment(), resume=True)
+    assert again.schedule == first.schedule
+    with pytest.raises(RunError, match="settings = "):
+        run(out=out, strategy=AdaSegment(learned=str(out)), resume=True)
 
 
 def test_resume_without_the_journal_says_so(tmp_path: Path) -> None:

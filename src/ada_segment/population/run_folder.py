@@ -280,7 +280,7 @@ class RunFolder:
             except RunError:
                 continue
             for key in dict.fromkeys([*self._identity, *stored]):
-                if stored.get(key) != self._identity.get(key):
+                if _what_is_set(stored.get(key)) != _what_is_set(self._identity.get(key)):
                     raise RunError(
                         f"{self.path} holds a search with {key} = {json.dumps(stored.get(key))}, asked for is "
                         f"{json.dumps(self._identity.get(key))}; resume with the same, or name another folder"
@@ -320,3 +320,8 @@ def _remove(checkpoint: Path) -> None:
     # The state last: it is what is looked for, so what a kill in between leaves is removed the next time.
     checkpoint.with_suffix(".json").unlink(missing_ok=True)
     checkpoint.unlink(missing_ok=True)
+
+
+def _what_is_set(value: Any) -> Any:
+    """Without settings that are None, as one is that an earlier version did not know."""
+    return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, dict) else value
