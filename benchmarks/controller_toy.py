@@ -289,11 +289,11 @@ def read_results() -> dict[tuple[str, str], dict[int, float]]:
     return found
 
 
-def compact(seeds: int) -> None:
+def compact() -> None:
     """One line a cell in place of one a seed, once all seeds are there."""
     abouts = [line for line in RESULTS.read_text().splitlines() if "versions" in json.loads(line)]
     cells = [
-        json.dumps({"toy": toy, "arm": arm, "shares": [round(shares[seed], 5) for seed in range(seeds)]})
+        json.dumps({"toy": toy, "arm": arm, "shares": [round(shares[seed], 5) for seed in sorted(shares)]})
         for (toy, arm), shares in sorted(read_results().items())
     ]
     RESULTS.write_text("\n".join([abouts[-1], *cells]) + "\n")
@@ -319,7 +319,7 @@ def run_all(seeds: int, processes: int) -> None:
             file.flush()
             if number % 500 == 0:
                 print(f"{number} of {len(left)}", flush=True)
-    compact(seeds)
+    compact()
 
 
 # -- what the page shows -----------------------------------------------------------------------------------------------
@@ -349,10 +349,10 @@ def table(toys: Sequence[str], arms: Sequence[str], head: str) -> str:
 
 def write_page() -> None:
     """Put the tables between the markers of the page."""
-    seeds = min(len(values) for values in shares().values())
+    seeds = sorted({len(values) for values in shares().values()})
     text = "\n\n".join(
         [
-            f"Share of the attainable gain, mean ± half the 95 % interval, {seeds} seeds.",
+            f"Share of the attainable gain, mean ± half the 95 % interval, {' or '.join(map(str, seeds))} seeds.",
             table(list(TOYS), MAIN, "toy"),
             "The default with one point changed:",
             table(ABLATED, ["ada-segment", *ABLATIONS], "toy"),
