@@ -49,6 +49,7 @@ BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
 STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 BIG_STEPS, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
+LONG_SEARCH = "ada-segment, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 Schedule = list[dict[str, float]]
 RING = 5
@@ -136,10 +137,10 @@ def make_start(regime: str, out: Path) -> None:
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
-def strategy(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
-    """A search; longer rounds are fewer rounds."""
+def strategy(name: str, flags: Mapping[str, Any] | None = None, *, times: float = 1) -> Callable[[Job], Settings]:
+    """A search, so many times as long; longer rounds are fewer rounds."""
     flags = {"search.strategy": name, **(flags or {})}
-    return lambda job: job.settings(flags, times=1 / flags.get("training.epochs_per_round", 1))
+    return lambda job: job.settings(flags, times=times / flags.get("training.epochs_per_round", 1))
 
 
 def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
@@ -250,6 +251,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "pbt": strategy("pbt"),
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
+    LONG_SEARCH: strategy("ada-segment", times=3),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),

@@ -1,24 +1,25 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, NAME, SHIFTED
+from evidence import ARMS, LONG_SEARCH, NAME, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
 
 BASELINE = "default"
+LONG = ", same compute"  # of one model, for as many epochs as all members of a search
 OURS = "ada-segment"
 
 
 def arms(regime: str) -> str:
-    """Every arm but those with shifted weights: means over seeds with 95 % intervals, and differences to the default
-    weights and to the search, paired by seed."""
+    """Every arm but those with shifted weights or in longer trainings: means over seeds with 95 % intervals, and
+    differences to the default weights and to the search, paired by seed."""
     lines = of_regime(regime)
     baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, OURS))
     rows: list[list[object]] = []
     for arm in ARMS:
         runs = [line for line in lines if line["arm"] == arm]
-        if not runs or arm in SHIFTED:
+        if not runs or arm in SHIFTED or (_is_long(arm) and arm != BASELINE + LONG):
             continue
         pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != BASELINE]
         rows.append(
@@ -45,10 +46,36 @@ def arms(regime: str) -> str:
     return f"{device}\n\n{table(headings, rows)}"
 
 
+def longer(regime: str) -> str:
+    """Three times the epochs (of one model, those of all members of a search), beside one under the default weights."""
+    lines = of_regime(regime)
+    baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE + LONG}
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        runs = [line for line in lines if line["arm"] == arm and _is_long(arm)]
+        if not runs:
+            continue
+        row: list[object] = [arm.removesuffix(LONG), len(runs)]
+        for group in GROUPS:
+            row.append(shown(estimate([pq(run, "tuned", group) for run in runs])))
+            changes = [
+                pq(run, "tuned", group) - pq(baseline[run["seed"]], "tuned", group)
+                for run in runs
+                if run["seed"] in baseline and arm != BASELINE + LONG
+            ]
+            row.append(shown(estimate(changes), signed=True))
+        rows.append(row)
+    return table(["weights", "seeds", "PQ", "less default", "things", "less default", "stuff", "less default"], rows)
+
+
+def _is_long(arm: str) -> bool:
+    return arm.endswith(LONG) or arm == LONG_SEARCH
+
+
 CONTROLS = {
     "select-only": "the same population with default weights, where the best model of each round is kept",
     "random": "the best of as many random fixed weightings",
-    "default, same compute": "one model under the default weights for as many epochs as all members together",
+    BASELINE + LONG: "one model under the default weights for as many epochs as all members together",
 }
 
 CARRIED = {
@@ -77,7 +104,7 @@ def gain(regime: str, where_from: str) -> str:
         said.append(f"A search that begins with what four others have learned: {_with_seeds(gains[AGAIN])}.")
     carried: list[str] = []
     for what, (short, long) in CARRIED.items():
-        most = _difference(by_arm[long], by_arm["default, same compute"])
+        most = _difference(by_arm[long], by_arm[BASELINE + LONG])
         if gains[short]:
             longer = f", and {_with_seeds(most)} in a training three times as long" if most else ""
             carried.append(f"under {what}, {_with_seeds(gains[short])}{longer}")

@@ -193,7 +193,10 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "results.md": {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
+        "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
+        "facades": lambda: evidence_tables.arms("facades"),
         "scenes": lambda: evidence_tables.arms("scenes"),
+        "scenes_longer": lambda: evidence_tables.longer("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
         "scenes_shifted": lambda: evidence_tables.shifted("scenes"),
         "warm": lambda: evidence_tables.arms("scenes-warm"),
