@@ -22,7 +22,6 @@ SMALL: dict[str, Any] = {
     "model.roi_samples": 8,
     "training.batch_size": 4,
     "training.lr": 0.005,
-    "training.ema_decay": None,
     "training.reward": "pq-soft",  # which is above 0 after a few steps
     "search.members": 2,
     "search.rounds": 3,
@@ -38,10 +37,4 @@ def small(**changes: Any) -> Settings:
 def arguments(out: Path, **changes: Any) -> list[str]:
     """The same as arguments of `ada-segment search`."""
     flags = {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}}
-    return [
-        "--preset",
-        "tiny",
-        "--out",
-        str(out),
-        *(f"--set={key}={'none' if value is None else value}" for key, value in flags.items()),
-    ]
+    return ["--preset", "tiny", "--out", str(out), *(f"--set={key}={value}" for key, value in flags.items())]
