@@ -53,5 +53,7 @@ def one_rank(rank: int, folder: str, methods: list[str]) -> None:
         except LossError as error:
             refused = str(error)
         found[method] = {"log": log, "flat": flat(network).tolist(), "journal": balancer.journal, "refused": refused}
+        del parallel, balancer  # what they hold of the group goes before it does
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
+    distributed.barrier()  # a rank that leaves first has taken the other down with it, now and then
     distributed.destroy_process_group()
