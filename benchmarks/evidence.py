@@ -47,8 +47,8 @@ HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
-STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
-BIG_STEPS, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
+HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_SEARCH = "ada-segment, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 Schedule = list[dict[str, float]]
@@ -81,7 +81,7 @@ AT_96_PX = {
 
 REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
-    "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=BIG_STEPS),
+    "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=FIRST_BY_PQ),
     "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
     "facades": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | AT_96_PX),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
@@ -255,9 +255,9 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
-    BIG_STEPS: strategy("ada-segment", BY_PQ | FIRST_STEPS),
+    FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
     LONG_ROUNDS: strategy("ada-segment", BY_PQ | FIRST_STEPS | {"training.epochs_per_round": 2}),
-    SMALL_STEPS: strategy("ada-segment", BY_PQ | STEPS),
+    SMALL_STEPS: strategy("ada-segment", BY_PQ | HALF_STEPS),
     **{name: weights(name) for name in LOOK_AT_LOSSES + LOOK_AT_GRADIENTS},
 }
 FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
@@ -273,7 +273,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer of small steps, same compute": transferred(SMALL_STEPS, same_compute=True),
     "transfer of four searches": transferred(LONG_ROUNDS, several=True),
     "transfer of four searches, same compute": transferred(LONG_ROUNDS, several=True, same_compute=True),
-    "transfer of four searches, one epoch a round": transferred(BIG_STEPS, several=True),
+    "transfer of four searches, one epoch a round": transferred(FIRST_BY_PQ, several=True),
     "transfer from scenes": transferred(regime="scenes-ema", several=True),
 }
 ARMS |= FROM_SEARCHES

@@ -8,7 +8,6 @@ rewards within each round. One line a set of beliefs in benchmarks/results/held_
 """
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from evidence import ARMS, REGIMES, RING, ROOT, Job
 from evidence import NAME as EVIDENCE
 
 from ada_segment.controller.bayesian import BayesianController
+from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.stored import load_controller
 
 NAME = "held_out"
@@ -28,13 +28,6 @@ BELIEFS: dict[str, dict[str, Any]] = {
     "the optimum does not walk": {"walk": (0.0,)},
     "the state does not matter": {"steer": (0.0,)},
 }
-
-
-def under(controller: BayesianController, beliefs: dict[str, Any]) -> BayesianController:
-    """One that has learned the same rounds with other beliefs."""
-    state = controller.state_dict()
-    now = asdict(type(controller.settings)())
-    return BayesianController.from_state({**state, "settings": {**now, **beliefs}})
 
 
 def differences(controller: BayesianController, held: BayesianController) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +71,7 @@ def main() -> None:
             f"{len(searches)} searches in {folders[0].parent}: make at least 3 with benchmarks/evidence.py"
         )
     for name, beliefs in BELIEFS.items():
-        figures = measure([under(search, beliefs) for search in searches])  # type: ignore[arg-type]
+        figures = measure([search.under(BayesianSettings(**beliefs)) for search in searches])
         about = {"regime": arguments.regime, "arm": arguments.arm, "searches": len(searches), "beliefs": name}
         results_file.append(NAME, about | figures)
         print(name, figures, flush=True)

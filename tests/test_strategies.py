@@ -265,7 +265,7 @@ def test_a_controller_learns_from_several_searches(tmp_path: Path) -> None:
 
 
 def test_a_search_begins_with_what_others_have_learned(tmp_path: Path) -> None:
-    """Its first mean is where they ended; it goes on learning, and its state says all, the folders being gone."""
+    """Its first mean is where they ended; it goes on learning, and its state says all that it has learned."""
     folders = [searched(tmp_path / str(seed), best=0.8, rounds=8, seed=seed) for seed in range(2)]
     begun = started("ada-segment", rounds=8, learned=",".join(map(str, folders)))
     first = begun.plan(0).notes["mean"]["mask"]

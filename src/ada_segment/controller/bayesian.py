@@ -43,7 +43,7 @@ class BayesianController(Controller):
         self.settings = settings
         self._space = space
         self._origin = np.zeros(space.size) if origin is None else origin
-        self._before = before if before is None or before.settings == settings else before._under(settings)
+        self._before = before if before is None or before.settings == settings else before.under(settings)
         elsewhere = None if self._before is None else self._before._model
         if elsewhere is not None and not set(elsewhere.space.group_names) & set(space.group_names):
             known, here = (", ".join(layout.group_names) for layout in (elsewhere.space, space))
@@ -164,6 +164,10 @@ class BayesianController(Controller):
             ],
         }
 
+    def under(self, settings: BayesianSettings) -> Self:
+        """One that has learned the same rounds with other beliefs."""
+        return self.from_state({**self.state_dict(), "settings": asdict(settings)})
+
     @classmethod
     def pooled(cls, controllers: Sequence[Self]) -> Self:
         """One controller that has learned from the rounds of several: what one search finds is partly luck.
@@ -175,11 +179,11 @@ class BayesianController(Controller):
         """
         states = [controller.state_dict() for controller in controllers]
         for key in ("learned", "settings", "origin", "before"):
-            if any(state.get(key) != states[0].get(key) for state in states):
+            if any(state[key] != states[0][key] for state in states):
                 what = "other losses, defaults or groups" if key == "learned" else "other settings"
                 raise LossError(f"controllers that have learned with {what} cannot be put together")
         rounds = [
-            (index / len(state["rounds"]), {**round, "after": round.get("after", 1.0) / len(states)})
+            (index / len(state["rounds"]), {**round, "after": round["after"] / len(states)})
             for state in states
             for index, round in enumerate(state["rounds"])
         ]
@@ -203,10 +207,6 @@ class BayesianController(Controller):
         if state["served"] != state["learned"]:
             controller._serve(cls._layout(**state["served"], settings=settings))
         return controller
-
-    def _under(self, settings: BayesianSettings) -> Self:
-        """One that has learned the same rounds with other beliefs."""
-        return self.from_state({**self.state_dict(), "settings": asdict(settings)})
 
     @staticmethod
     def _layout(

@@ -190,9 +190,9 @@ class RewardModel:
         level = np.arange(self._blocks.level.start, self._blocks.level.stop)
         covariance[:, level, level] += ELSEWHERE**2
         # The optimum is where it was; it is told from another origin.
-        moved = dict(zip(before.space.group_names, before._group_origin, strict=True))
-        for i, name in enumerate(self.space.group_names):
-            mean[:, i] += moved.get(name, self._group_origin[i]) - self._group_origin[i]
+        origins = dict(zip(before.space.group_names, before._group_origin, strict=True))
+        for i, (name, origin) in enumerate(zip(self.space.group_names, self._group_origin, strict=True)):
+            mean[:, i] += origins.get(name, origin) - origin
         # How strong and how steady effects are may be another here, so no filter is out.
         weights = (1 - ELSEWHERE_OPEN) * known.weights + ELSEWHERE_OPEN * prior.weights
         return Beliefs(mean=mean, covariance=covariance, weights=weights)
@@ -245,13 +245,15 @@ class RewardModel:
         that cannot be; what goes with the least curvature is its mean under that condition (of a normal distribution).
         """
         mean, floor = known.mean, -0.75 * known.base
-        held: list[int] = []
         curved = range(self._blocks.curved.start, self._blocks.curved.stop)
+        if all(mean[i] >= floor for i in curved):
+            return mean
+        covariance = self._bank.covariance(self._unit(state))
+        held: list[int] = []
         while below := [i for i in curved if i not in held and mean[i] < floor]:
             held += below
-            covariance = self._bank.covariance(self._unit(state))[:, held]
-            moved = np.linalg.lstsq(covariance[held], floor - known.mean[held])[0]
-            mean = known.mean + covariance @ moved
+            moved = np.linalg.lstsq(covariance[np.ix_(held, held)], floor - known.mean[held])[0]
+            mean = known.mean + covariance[:, held] @ moved
             mean[held] = floor
         return mean
 
