@@ -70,20 +70,23 @@ class Regime:
     search: str = "ada-segment"
 
 
-AT_96_PX = {
-    "augmentation.size": 96,
-    "augmentation.max_size": 192,
+CROPS_AT_160_PX = {
+    "augmentation.size": 160,
+    "augmentation.max_size": 320,
+    "augmentation.crop": 64,  # a whole picture costs several times as much and has the things no larger
     "model.proposals": 100,
     "model.roi_samples": 32,
     "model.candidates": 60,
-    "search.rounds": 16,
+    "data.reward_fraction": 0.2,
+    "training.epochs_per_round": 2,
+    "search.rounds": 12,
 }  # about thirty instances a picture
 
 REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
     "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=FIRST_BY_PQ),
     "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
-    "facades": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | AT_96_PX),
+    "facades-crops": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | CROPS_AT_160_PX),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
 
