@@ -109,6 +109,7 @@ HARD = [name for name in TOYS if name not in PLAIN]
 STATEFUL = "state-dependent optimum"
 PAIRED = [name for name in TOYS if name.startswith("pairs")]
 ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays"]
+STEPPED = [PLAIN[0], STATEFUL, "failing members", "misled at first", "weak: noise .75"]
 
 ARMS: dict[str, dict[str, Any]] = {
     "select-only": {"strategy": "select-only"},
@@ -130,11 +131,12 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "best observed": {"trust": 1.0},
 }
 MAIN = list(ARMS)
+STEPS: dict[str, dict[str, Any]] = {"steps of 0.6 to 0.3": {"first_step": 0.6, "last_step": 0.3}}
 TIES: dict[str, dict[str, Any]] = {
     "7 tied to the end": {"untie_at": 1.0},
     "7 never tied": {"tied": False},
 }
-ARMS |= {name: {"strategy": "ada-segment", **settings} for name, settings in (ABLATIONS | TIES).items()}
+ARMS |= {name: {"strategy": "ada-segment", **settings} for name, settings in (ABLATIONS | STEPS | TIES).items()}
 TRANSFER = "transfer, K=1"
 
 
@@ -272,6 +274,7 @@ def jobs(seeds: int) -> list[tuple[str, str, int]]:
     cells = [
         *itertools.product(TOYS, MAIN),
         *itertools.product(ABLATED, ABLATIONS),
+        *itertools.product(STEPPED, STEPS),
         *itertools.product(PAIRED, TIES),
         (STATEFUL, TRANSFER),
     ]
@@ -356,6 +359,8 @@ def write_page() -> None:
             table(list(TOYS), MAIN, "toy"),
             "The default with one point changed:",
             table(ABLATED, ["ada-segment", *ABLATIONS], "toy"),
+            "Members nearer to the mean, as they were at first (now 1.0 to 0.6):",
+            table(STEPPED, ["ada-segment", *STEPS], "toy"),
             "Losses in groups of two, which are free from half of the rounds on:",
             table(PAIRED, ["ada-segment", *TIES], "toy"),
             "A controller stored after its search, frozen, on a fresh problem of the same map with one member:",

@@ -1,6 +1,8 @@
-"""Tables on noise: what one round's reward is worth (benchmarks/noise.py), how far seeds are apart, and what of it all
-searches foretell for each other (benchmarks/held_out.py)."""
+"""Tables on noise: what one round's reward is worth (benchmarks/noise.py), how far members that are alike end up apart
+(benchmarks/noise_of_searches.py), how far seeds do, and what of it all searches foretell for each other
+(benchmarks/held_out.py)."""
 
+import itertools
 import statistics
 
 import results_file
@@ -36,6 +38,20 @@ def of_rounds() -> str:
     headings += ["reward, other pictures", "difference, other pictures"]
     device = f"{where(lines[-1])}." if lines else ""
     return f"{device}\n\n{table(headings, rows)}"
+
+
+def of_searches() -> str:
+    """Standard deviation of the rewards of members that differ by luck alone, over thirds of a training."""
+    rows: list[list[object]] = []
+    for line in latest(results_file.read("noise_of_searches"), "regime"):
+        rounds = len(line["spreads"][0])
+        cuts = [round(rounds * third / 3) for third in range(4)]
+        by_third = []
+        for first, last in itertools.pairwise(cuts):
+            variances = [spread**2 for search in line["spreads"] for spread in search[first:last]]
+            by_third.append(f"{statistics.mean(variances) ** 0.5:.2f}")
+        rows.append([line["regime"], len(line["spreads"]), rounds, *by_third])
+    return table(["regime", "searches", "rounds", "first third", "second", "last"], rows)
 
 
 FIRST = "the first version"

@@ -203,6 +203,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "warm_seeds": lambda: evidence_tables.seeds("scenes-warm"),
         "held_out": noise_tables.foretold,
         "noise_of_rounds": noise_tables.of_rounds,
+        "noise_of_searches": noise_tables.of_searches,
         "noise_of_seeds": lambda: noise_tables.of_seeds(
             {
                 "scenes-ema": "fresh, 14 epochs, moving average",
