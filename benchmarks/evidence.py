@@ -51,6 +51,7 @@ HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_SEARCH = "ada-segment, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
+SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -205,6 +206,17 @@ def begun(job: Job) -> Settings:
     return job.settings({"search.strategy": "ada-segment", "search.settings": {"learned": learned_by_others(job)}})
 
 
+def then_one_model(job: Job) -> Settings:
+    """A model of its own under what a short search with the same seed has learned."""
+    search = short_search(job)
+    run_search(ARMS[search.arm](search), search.folder, resume=True)
+    return job.settings({"search.weights": str(search.folder), "search.members": 1})
+
+
+def short_search(job: Job) -> Job:
+    return Job(job.regime, SHORT_SEARCH, job.seed, job.out)
+
+
 def learned_by_others(job: Job, search: str | None = None, *, regime: str | None = None, several: bool = True) -> str:
     """The run folders of searches with other seeds, with commas between them; made first where they are not there.
 
@@ -255,6 +267,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
     LONG_SEARCH: strategy("ada-segment", times=3),
+    SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
@@ -268,6 +281,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
     "ada-segment after four searches": begun,
+    THEN_ONE: then_one_model,
     "transfer": transferred(),
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),
@@ -297,7 +311,8 @@ def measure(job: Job) -> dict[str, Any]:
     run_search(settings, job.folder, resume=True)
     journal = read_journal(job.folder / JOURNAL)
     metrics = json.loads((job.folder / "metrics.json").read_text())
-    trained = [member for record in journal for member in record["members"]]
+    searched = read_journal(short_search(job).folder / JOURNAL) if job.arm == THEN_ONE else []  # which it pays for
+    trained = [member for record in searched + journal for member in record["members"]]
     return {
         "regime": job.regime,
         "arm": job.arm,
