@@ -46,6 +46,25 @@ def arms(regime: str) -> str:
     return f"{device}\n\n{table(headings, rows)}"
 
 
+def superseded(regime: str) -> str:
+    """Cells that were measured anew after a change: what they gave before, and what they give now."""
+    lines = [line for line in results_file.read(NAME) if line["regime"] == regime and not line.get("repeat")]
+    now = {(line["arm"], line["seed"]): line for line in lines}
+    old = {key: line for line in lines if (key := (line["arm"], line["seed"])) in now and line is not now[key]}
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        pairs = [(line, now[key]) for key, line in old.items() if key[0] == arm]
+        bases = [now[BASELINE, line["seed"]] for line, _ in pairs]
+        if not pairs:
+            continue
+        row: list[object] = [arm, len(pairs)]
+        for side in zip(*pairs, strict=True):
+            changes = [pq(line) - pq(base) for line, base in zip(side, bases, strict=True)]
+            row += [shown(estimate([pq(line) for line in side])), shown(estimate(changes), signed=True)]
+        rows.append(row)
+    return table(["arm", "seeds", "PQ before", "less default", "PQ now", "less default"], rows)
+
+
 def longer(regime: str) -> str:
     """Three times the epochs (of one model, those of all members of a search), beside one under the default weights."""
     lines = of_regime(regime)

@@ -4,7 +4,8 @@
 
 Reads the run folders that benchmarks/evidence.py left under --out. Each search in turn is held out: a controller that
 has learned from one of the others, and one that has learned from all of them, foretell the differences between its
-rewards within each round. One line a set of beliefs in benchmarks/results/held_out.jsonl.
+rewards within each round; so does it itself, each round from the rounds before. One line a set of beliefs in
+benchmarks/results/held_out.jsonl.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from ada_segment.controller.stored import load_controller
 NAME = "held_out"
 BELIEFS: dict[str, dict[str, Any]] = {
     "as they are": {},
+    "optima lie nearer": {"spread": (0.5,)},
     "rewards do not fade": {"fading": (0.0,)},
     "the optimum may walk further": {"walk": (0.0, 0.1, 0.25)},
     "the optimum does not walk": {"walk": (0.0,)},
@@ -30,28 +32,44 @@ BELIEFS: dict[str, dict[str, Any]] = {
 }
 
 
-def differences(controller: BayesianController, held: BayesianController) -> tuple[np.ndarray, np.ndarray]:
-    """Within the rounds that `held` has learned from: what `controller` foretells, and what came."""
+Sides = tuple[np.ndarray, np.ndarray]
+FIRST_FORETOLD = 3
+"""A search itself is asked from its fourth round on."""
+
+
+def differences(controller: BayesianController, held: BayesianController, *, learning: bool = False) -> Sides:
+    """Within the rounds that `held` has learned from: what `controller` foretells, and what came.
+
+    learning: after each round it learns what came.
+    """
     foretold, came = [], []
     for round in held.state_dict()["rounds"]:
-        rewards = np.array(round["rewards"])
-        expected = controller.predict(np.array(round["state"]), np.array(round["x"]))
+        state, x, rewards = (np.array(round[key]) for key in ("state", "x", "rewards"))
+        expected = controller.predict(state, x)
         came.append(rewards - rewards.mean())
         foretold.append(expected - expected.mean())
-    return np.concatenate(foretold), np.concatenate(came)
+        if learning:
+            controller.learn(state, x, rewards, after=round["after"])
+    first = FIRST_FORETOLD if learning else 0
+    return np.concatenate(foretold[first:]), np.concatenate(came[first:])
+
+
+def itself(search: BayesianController) -> Sides:
+    fresh = BayesianController.from_state({**search.state_dict(), "before": None, "rounds": []})
+    return differences(fresh, search, learning=True)
 
 
 def measure(searches: list[BayesianController]) -> dict[str, Any]:
-    """Correlation and share of the variance foretold, by one other search and by all others together."""
-    figures: dict[str, Any] = {}
-    for teachers in ("one", "all"):
-        pairs = []
-        for held in searches:
-            others = [search for search in searches if search is not held]
-            for learned in [[other] for other in others] if teachers == "one" else [others]:
-                pairs.append(differences(BayesianController.pooled(learned), held))
+    """Correlation and share of the variance foretold, by a search itself, one other and all others together."""
+    by_teacher: dict[str, list[Sides]] = {"itself": [itself(search) for search in searches], "one": [], "all": []}
+    for held in searches:
+        others = [search for search in searches if search is not held]
+        by_teacher["one"] += [differences(BayesianController.pooled([other]), held) for other in others]
+        by_teacher["all"].append(differences(BayesianController.pooled(others), held))
+    figures = {}
+    for teacher, pairs in by_teacher.items():
         foretold, came = (np.concatenate(side) for side in zip(*pairs, strict=True))
-        figures[teachers] = {
+        figures[teacher] = {
             "correlation": round(float(np.corrcoef(foretold, came)[0, 1]), 3),
             "explained": round(float(1 - ((came - foretold) ** 2).mean() / (came**2).mean()), 3),
         }

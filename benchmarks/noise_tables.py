@@ -60,12 +60,15 @@ FIRST = "the first version"
 def foretold() -> str:
     """By searches whose rewards they are, and by what is believed of rewards."""
     rows: list[list[object]] = []
-    for line in sorted(results_file.read("held_out"), key=lambda line: (line["arm"], line["beliefs"] != FIRST)):
-        shares = (f"{100 * line[teachers]['explained']:.0f} %" for teachers in ("one", "all"))
-        correlations = (f"{line[teachers]['correlation']:.2f}" for teachers in ("one", "all"))
-        rows.append([line["arm"], line["searches"], line["beliefs"], *shares, *correlations])
-    headings = ["searches", "how many", "beliefs", "variance that one other foretells", "that all others do"]
-    return table([*headings, "correlation, one other", "all others"], rows)
+    lines = latest(results_file.read("held_out"), "regime", "arm", "beliefs")
+    for line in sorted(lines, key=lambda line: (line["regime"], line["arm"], line["beliefs"] != FIRST)):
+        told = [line.get(teacher) for teacher in ("itself", "one", "all")]
+        shares = (f"{100 * figures['explained']:.0f} %" if figures else "" for figures in told)
+        correlations = (f"{figures['correlation']:.2f}" if figures else "" for figures in told)
+        rows.append([line["arm"], line["regime"], line["searches"], line["beliefs"], *shares, *correlations])
+    headings = ["searches", "regime", "how many", "beliefs", "variance that a search foretells of its next rounds"]
+    headings += ["of another search", "all others together", "correlation, itself", "another", "all others"]
+    return table(headings, rows)
 
 
 def of_seeds(regimes: dict[str, str]) -> str:
