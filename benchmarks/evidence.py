@@ -5,8 +5,7 @@
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
 search's line, or makes the search first.
-`--again --seed N` repeats a cell of a table; the tables keep to the line that is there. `--anew` measures what has
-changed since, and the tables take the new line; give it an --out without the searches of before.
+`--again --seed N` repeats a cell of a table; the tables keep to the line that is there.
 """
 
 import argparse
@@ -101,7 +100,6 @@ class Job:
     arm: str
     seed: int
     out: Path
-    anew: bool = False
 
     @property
     def folder(self) -> Path:
@@ -303,6 +301,9 @@ SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHI
 SHIFTED["class up, first half"] = shifted({"class": SHIFTS["up"]}, halves=("shifted", "default"))
 SHIFTED["class up, second half"] = shifted({"class": SHIFTS["up"]}, halves=("default", "shifted"))
 ARMS |= SHIFTED
+WIDER_BELIEFS = "ada-segment, wider beliefs"
+PAST = (WIDER_BELIEFS,)
+"""What was tried and given up; it can be run at the commit that its lines name, as the arm `ada-segment`."""
 
 
 def measure(job: Job) -> dict[str, Any]:
@@ -320,7 +321,7 @@ def measure(job: Job) -> dict[str, Any]:
         "arm": job.arm,
         "seed": job.seed,
         "commit": commit(),
-        "repeat": job.key in done() and not job.anew,
+        "repeat": job.key in done(),
         "rounds": settings.search.rounds,
         "members": settings.search.members,
         "search": settings.search.settings,
@@ -374,12 +375,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side, one thread each")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / NAME, help="run folders; they can be deleted")
-    parser.add_argument("--again", action="store_true", help="also what has a line, which stays the one that counts")
-    parser.add_argument("--anew", action="store_true", help="also what has a line, in whose place the new one counts")
+    parser.add_argument("--again", action="store_true", help="also what has a line")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds) if arguments.seed is None else [arguments.seed]
-    jobs = [Job(arguments.regime, arm, seed, arguments.out, arguments.anew) for seed in seeds for arm in arguments.arms]
-    missing = [job for job in jobs if arguments.again or arguments.anew or job.key not in done()]
+    jobs = [Job(arguments.regime, arm, seed, arguments.out) for seed in seeds for arm in arguments.arms]
+    missing = [job for job in jobs if arguments.again or job.key not in done()]
     if missing:
         make_start(arguments.regime, arguments.out)
     for from_searches in (False, True):

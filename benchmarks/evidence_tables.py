@@ -1,7 +1,7 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, LONG_SEARCH, NAME, SHIFTED
+from evidence import ARMS, LONG_SEARCH, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -17,7 +17,7 @@ def arms(regime: str) -> str:
     lines = of_regime(regime)
     baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, OURS))
     rows: list[list[object]] = []
-    for arm in ARMS:
+    for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
         if not runs or arm in SHIFTED or (_is_long(arm) and arm != BASELINE + LONG):
             continue
@@ -44,25 +44,6 @@ def arms(regime: str) -> str:
     headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
     device = f"{where(lines[-1])}; trained from {min(line['when'] for line in lines)[:10]} on." if lines else ""
     return f"{device}\n\n{table(headings, rows)}"
-
-
-def superseded(regime: str) -> str:
-    """Cells that were measured anew after a change: what they gave before, and what they give now."""
-    lines = [line for line in results_file.read(NAME) if line["regime"] == regime and not line.get("repeat")]
-    now = {(line["arm"], line["seed"]): line for line in lines}
-    old = {key: line for line in lines if (key := (line["arm"], line["seed"])) in now and line is not now[key]}
-    rows: list[list[object]] = []
-    for arm in ARMS:
-        pairs = [(line, now[key]) for key, line in old.items() if key[0] == arm]
-        bases = [now[BASELINE, line["seed"]] for line, _ in pairs]
-        if not pairs:
-            continue
-        row: list[object] = [arm, len(pairs)]
-        for side in zip(*pairs, strict=True):
-            changes = [pq(line) - pq(base) for line, base in zip(side, bases, strict=True)]
-            row += [shown(estimate([pq(line) for line in side])), shown(estimate(changes), signed=True)]
-        rows.append(row)
-    return table(["arm", "seeds", "PQ before", "less default", "PQ now", "less default"], rows)
 
 
 def longer(regime: str) -> str:
@@ -174,7 +155,7 @@ def seeds(regime: str) -> str:
     lines = of_regime(regime)
     numbers = sorted({line["seed"] for line in lines})
     rows: list[list[object]] = []
-    for arm in ARMS:
+    for arm in (*ARMS, *PAST):
         by_seed = {line["seed"]: f"{pq(line):.1f}" for line in lines if line["arm"] == arm}
         if by_seed:
             rows.append([arm, *(by_seed.get(number, "") for number in numbers)])

@@ -193,7 +193,6 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "results.md": {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
-        "ema_before": lambda: evidence_tables.superseded("scenes-ema"),
         "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
         "facades": lambda: evidence_tables.arms("facades-crops"),
         "facades_seeds": lambda: evidence_tables.seeds("facades-crops"),
