@@ -269,6 +269,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     LONG_SEARCH: strategy("ada-segment", times=3),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
+    "ada-segment, best predicted": strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),

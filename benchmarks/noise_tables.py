@@ -7,6 +7,7 @@ import statistics
 
 import results_file
 from evidence_tables import BASELINE, of_regime, pq
+from held_out import BELIEFS
 from markdown_table import latest, table, where
 
 
@@ -60,7 +61,8 @@ FIRST = "the first version"
 def foretold() -> str:
     """By searches whose rewards they are, and by what is believed of rewards."""
     rows: list[list[object]] = []
-    lines = latest(results_file.read("held_out"), "regime", "arm", "beliefs")
+    lines = [line for line in results_file.read("held_out") if line["beliefs"] in (FIRST, *BELIEFS)]
+    lines = latest(lines, "regime", "arm", "beliefs")
     for line in sorted(lines, key=lambda line: (line["regime"], line["arm"], line["beliefs"] != FIRST)):
         told = [line.get(teacher) for teacher in ("itself", "one", "all")]
         shares = (f"{100 * figures['explained']:.0f} %" if figures else "" for figures in told)
