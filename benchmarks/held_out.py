@@ -24,7 +24,7 @@ from ada_segment.controller.stored import load_controller
 NAME = "held_out"
 BELIEFS: dict[str, dict[str, Any]] = {
     "as they are": {},
-    "optima lie wider": {"spread": (0.5, 1.0)},
+    "optima lie wider": {"spread": 0.8},
     "rewards do not fade": {"fading": (0.0,)},
     "the optimum may walk further": {"walk": (0.0, 0.1, 0.25)},
     "the optimum does not walk": {"walk": (0.0,)},

@@ -196,8 +196,6 @@ class BayesianController(Controller):
         stored: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in state["settings"].items()
         }
-        if isinstance(stored["spread"], float):  # of before it was a grid
-            stored["spread"] = (stored["spread"],)
         settings = BayesianSettings(**stored)
         space = cls._layout(**state["learned"], settings=settings)
         before = cls.from_state(state["before"]) if state.get("before") else None

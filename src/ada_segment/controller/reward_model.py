@@ -41,7 +41,7 @@ class BayesianSettings:
     """
 
     kappa: tuple[float, ...] = (0.015, 0.04, 0.1, 0.25, 0.6, 1.5, 4.0, 10.0)
-    spread: tuple[float, ...] = (0.5,)
+    spread: float = 0.5
     walk: tuple[float, ...] = (0.0, 0.1)
     unequal: tuple[float, ...] = (0.0, 0.7)
     steer: tuple[float, ...] = (0.0, 0.5)
@@ -151,19 +151,18 @@ class RewardModel:
         settings = self.settings
         steer = settings.steer if settings.use_state else (0.0,)
         fading = settings.fading if settings.use_state else (0.0,)  # which is known from the share in the state
-        lists = (settings.kappa, settings.spread, settings.walk, settings.unequal, steer, fading)
-        grid = np.array(list(itertools.product(*lists)))
-        kappa, spread, walk, unequal, steer_sd, self._fading = grid.T
+        grid = np.array(list(itertools.product(settings.kappa, settings.walk, settings.unequal, steer, fading)))
+        kappa, walk, unequal, steer_sd, self._fading = grid.T
         ones = np.ones(len(grid))
         # Of each block of coefficients: what multiplies their features, prior variance, variance of the walk.
         own = settings.own
         scales = (2 * kappa, 2 * kappa, 2 * kappa, kappa, 2 * kappa)
         variances = (
-            spread**2,
+            settings.spread**2 * ones,
             steer_sd**2,
             (steer_sd / 2) ** 2,
             unequal**2,
-            (own * spread) ** 2,
+            (own * settings.spread) ** 2 * ones,
         )
         walks = (walk**2, 0 * ones, 0 * ones, 0 * ones, (own * walk) ** 2)
         sizes = [part.stop - part.start for part in self._blocks]
