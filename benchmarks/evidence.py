@@ -11,13 +11,16 @@ search's line, or makes the search first.
 import argparse
 import json
 import math
+import os
 import random
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -350,9 +353,21 @@ def key_of(line: Mapping[str, Any]) -> tuple[str, str, int]:
     return line["regime"], line["arm"], line["seed"]
 
 
+def end_with_parent() -> None:
+    """A training that went on after this command was killed would be in the way of the one that goes on with it."""
+
+    def watch() -> None:
+        wait([parent_process().sentinel])  # type: ignore[union-attr]
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run(jobs: list[Job], processes: int) -> None:
     """Do the jobs, several at once; a line is written as each ends."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), max_tasks_per_child=1, initializer=end_with_parent
+    ) as pool:
         futures = {pool.submit(measure, job): job for job in jobs}
         for future in as_completed(futures):
             job = futures[future]
