@@ -127,6 +127,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "4 no member at the mean": {"mean_member": False},
     "6 last round only": {"memory": 1},
     "8 without the state": {"use_state": False},
+    "best predicted": {"trust": 0.0},
     "best observed": {"trust": 1.0},
 }
 MAIN = list(ARMS)

@@ -272,6 +272,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     LONG_SEARCH: strategy("ada-segment", times=3),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
+    "ada-segment, best predicted": strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
@@ -304,28 +305,9 @@ SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHI
 SHIFTED["class up, first half"] = shifted({"class": SHIFTS["up"]}, halves=("shifted", "default"))
 SHIFTED["class up, second half"] = shifted({"class": SHIFTS["up"]}, halves=("default", "shifted"))
 ARMS |= SHIFTED
-WEIGHED = ", luck weighed"
-PAST = (
-    *(
-        arm + WEIGHED
-        for arm in (
-            "ada-segment",
-            LONG_SEARCH,
-            "ada-segment, first steps",
-            "ada-segment after four searches",
-            THEN_ONE,
-            "transfer",
-            "transfer, four searches",
-            "transfer, four searches, same compute",
-            "replayed",
-            "last weights",
-            "shuffled",
-        )
-    ),
-    "ada-segment, wider beliefs" + WEIGHED,
-)
-"""What searches found while they estimated how much of a member's luck to trust, and trainings under that; each can be
-run at the commit that its lines name, as the arm without the suffix (wider beliefs: as `ada-segment`)."""
+WIDER_BELIEFS = "ada-segment, wider beliefs"
+PAST = (WIDER_BELIEFS,)
+"""What was tried and given up; it can be run at the commit that its lines name, as the arm `ada-segment`."""
 
 
 def measure(job: Job) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, LONG_SEARCH, NAME, PAST, SHIFTED, WEIGHED
+from evidence import ARMS, LONG_SEARCH, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -51,11 +51,11 @@ def longer(regime: str) -> str:
     lines = of_regime(regime)
     baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE + LONG}
     rows: list[list[object]] = []
-    for arm in (*ARMS, *PAST):
+    for arm in ARMS:
         runs = [line for line in lines if line["arm"] == arm and _is_long(arm)]
         if not runs:
             continue
-        row: list[object] = [arm.replace(LONG, ""), len(runs)]
+        row: list[object] = [arm.removesuffix(LONG), len(runs)]
         for group in GROUPS:
             row.append(shown(estimate([pq(run, "tuned", group) for run in runs])))
             changes = [
@@ -69,7 +69,6 @@ def longer(regime: str) -> str:
 
 
 def _is_long(arm: str) -> bool:
-    arm = arm.removesuffix(WEIGHED)
     return arm.endswith(LONG) or arm == LONG_SEARCH
 
 

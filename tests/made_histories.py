@@ -57,6 +57,7 @@ def with_controller(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "doubt": {name: draw.uniform(0.1, 0.4) for name in names},
             "predicted": [None if m["reward"] is None else m["reward"] + draw.gauss(0, 0.3) for m in members],
             "noise": draw.uniform(0.5, 1.0),
+            "trust": 0.4,
         }
     return records
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.dynamics import FEATURES, LIMIT, dynamics
 from ada_segment.controller.filter_bank import Beliefs, FilterBank, _contrasts
+from ada_segment.controller.luck import PRIOR_MEAN, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import LogWeights
 from ada_segment.errors import LossError
@@ -301,6 +302,18 @@ def test_a_controller_that_serves_other_losses_is_stored_as_such() -> None:
     assert again.weights(history, round=2, rounds=5) == other.weights(history, round=2, rounds=5)
     back = again.rebound(NAMES, dict.fromkeys(NAMES, 1.0), {name: name for name in NAMES})
     assert back.weights([], round=0, rounds=5) == controller.weights([], round=0, rounds=5)
+
+
+@given(st.floats(0, 1), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_luck_that_stays_is_told_from_luck_that_passes(phi: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    surpluses = random.standard_normal(60)
+    trend = 5 - 20 / np.arange(1, 61)
+    levels = trend + np.concatenate([[0.0], np.cumsum(phi * surpluses[:-1] + 0.2)]) + 0.1 * random.standard_normal(60)
+    assert persistence(levels, surpluses) == pytest.approx(phi, abs=0.2)
+    assert persistence(levels[:3], surpluses[:3]) == PRIOR_MEAN
+    assert persistence(1e6 * levels, 1e6 * surpluses) == pytest.approx(persistence(levels, surpluses), abs=1e-6)
 
 
 def test_doubt_before_any_reward_is_the_prior() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.exploration import directions, step_size
+from ada_segment.controller.luck import persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
 from ada_segment.controller.stored import load_controller, several
@@ -39,7 +40,7 @@ class AdaSegmentSettings:
         use_state: point 8, the optimum may depend on the learning dynamics.
         first_step, last_step: standard deviation of a member's log-weights around the mean, first and last round.
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
-            broadcast is chosen; 0: the best predicted, 1: the best observed.
+            broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
         bound: of |log-weight|.
         learned: a run folder or a stored controller, or several with commas between them: what they have learned is
             where this search begins.
@@ -56,13 +57,15 @@ class AdaSegmentSettings:
     use_state: bool = True
     first_step: float = 1.0
     last_step: float = 0.6
-    trust: float = 0.0
+    trust: float | None = None
     bound: float = BOUND
     learned: str | None = None
 
     def __post_init__(self) -> None:
         above_zero(self, "first_step", "last_step", "bound")
-        within(self, 0.0, 1.0, "trust", "untie_at")
+        if self.trust is not None:
+            within(self, 0.0, 1.0, "trust")
+        within(self, 0.0, 1.0, "untie_at")
         if self.memory is not None:
             within(self, 1, float("inf"), "memory")
 
@@ -108,6 +111,8 @@ class AdaSegment(Strategy):
         self._history: list[dict[str, float]] = []
         self._last = self._space.project(origin)
         self._failed = 0.0
+        self._levels: list[float] = []
+        self._surpluses: list[float] = []
 
     def plan(self, round: int) -> Plan:
         space = self._controller.space(round=round, rounds=self.task.rounds)
@@ -136,19 +141,22 @@ class AdaSegment(Strategy):
         self._controller.learn(state, x, rewards)
         predicted = self._controller.predict(state, x)
         level = float(np.mean(rewards - predicted))
+        trust = self._trust()
         surplus = rewards - predicted - level
         # A surplus beyond all others is an accident of the measurement rather than a better state.
         believed = np.clip(surplus, -CREDIBLE * self._controller.noise, CREDIBLE * self._controller.noise)
-        place = int(np.argmax(predicted + self._settings.trust * believed))
+        place = int(np.argmax(predicted + trust * believed))
         best = trials[place]
 
+        self._levels.append(level)
+        self._surpluses.append(float(surplus[place]))
         self._history.append(dict(best.losses))
         self._last = x[place]
         self._failed = max(1 - len(trials) / self.task.members, CAUTION * self._failed)
         by_index: list[float | None] = [None] * self.task.members
         for trial, value in zip(trials, (predicted + level).tolist(), strict=True):
             by_index[trial.index] = value
-        notes = {"predicted": by_index, "noise": self._controller.noise}
+        notes = {"predicted": by_index, "noise": self._controller.noise, "trust": trust}
         return broadcast(best.index, self.task.members, notes)
 
     @property
@@ -164,6 +172,8 @@ class AdaSegment(Strategy):
             "history": self._history,
             "last": self._last.tolist(),
             "failed": self._failed,
+            "levels": self._levels,
+            "surpluses": self._surpluses,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -171,9 +181,16 @@ class AdaSegment(Strategy):
         self._history = [dict(losses) for losses in state["history"]]
         self._last = np.array(state["last"])
         self._failed = float(state["failed"])
+        self._levels = list(state["levels"])
+        self._surpluses = list(state["surpluses"])
 
     def _state(self, round: int) -> Vector:
         return self._controller.state(self._history, round=round, rounds=self.task.rounds)
+
+    def _trust(self) -> float:
+        if self._settings.trust is not None:
+            return self._settings.trust
+        return persistence(np.array(self._levels), np.array(self._surpluses))
 
 
 def _stored(names: str | None) -> BayesianController | None:
