@@ -51,6 +51,7 @@ PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
 HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+BEST_PREDICTED = "ada-segment, best predicted"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_SEARCH = "ada-segment, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
@@ -272,7 +273,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     LONG_SEARCH: strategy("ada-segment", times=3),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
-    "ada-segment, best predicted": strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
+    BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
     "default, moving average": weights("default", AVERAGED),
     "ada-segment, moving average": strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
@@ -290,6 +291,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),
     "transfer, four searches, same compute": transferred(several=True, same_compute=True),
+    "transfer, best predicted": transferred(BEST_PREDICTED),
+    "transfer, four searches, best predicted": transferred(BEST_PREDICTED, several=True),
     "transfer of small steps": transferred(SMALL_STEPS),
     "transfer of small steps, same compute": transferred(SMALL_STEPS, same_compute=True),
     "transfer of four searches": transferred(LONG_ROUNDS, several=True),
