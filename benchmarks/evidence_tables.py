@@ -75,6 +75,8 @@ def _is_long(arm: str) -> bool:
 CONTROLS = {
     "select-only": "the same population with default weights, where the best model of each round is kept",
     "random": "the best of as many random fixed weightings",
+    "pbt": "population-based training",
+    "published": "the paper's own controller",
     BASELINE + LONG: "one model under the default weights for as many epochs as all members together",
 }
 
@@ -83,6 +85,7 @@ CARRIED = {
     "what four others have learned together": ("transfer, four searches", "transfer, four searches, same compute"),
 }
 AGAIN = "ada-segment after four searches"
+SECOND_SET = ("transfer, best predicted", "transfer, four searches, best predicted")
 
 
 def gain(regime: str, where_from: str) -> str:
@@ -110,6 +113,9 @@ def gain(regime: str, where_from: str) -> str:
             carried.append(f"under {what}, {_with_seeds(gains[short])}{longer}")
     if carried:
         said.append(f"One model, at the cost of one training: {'; '.join(carried)}.")
+    if all(gains[arm] for arm in SECOND_SET):
+        taught = " and ".join(_with_seeds(gains[arm]) for arm in SECOND_SET)
+        said.append(f"How much depends on the searches: a second set of five, which trust no luck, teaches {taught}.")
     return " ".join(said)
 
 
