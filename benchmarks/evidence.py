@@ -36,6 +36,7 @@ from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.journal import read_journal
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
 from ada_segment.population.schedule import load_schedule, save_schedule
+from ada_segment.report.run_files import METRICS
 from ada_segment.runs.search_run import run_search
 
 ROOT = Path(__file__).parents[1]
@@ -122,6 +123,10 @@ class Job:
         rounds = round(times * settings.search.rounds)
         return resolve(preset=regime.preset, flags={**flags, "search.rounds": rounds})
 
+    def one_model(self, weights: str, flags: Mapping[str, Any] | None = None, *, times: float = 1) -> Settings:
+        """One model under these weights, in place of a population."""
+        return self.settings({"search.weights": weights, "search.members": 1, **(flags or {})}, times=times)
+
     @property
     def members(self) -> int:
         """Size of the population that the searches of this regime have."""
@@ -138,7 +143,7 @@ def start_folder(regime: str, out: Path) -> Path:
 def make_start(regime: str, out: Path) -> None:
     """Train the model that all arms of the regime start from, unless it is there."""
     about, folder = REGIMES[regime], start_folder(regime, out)
-    if about.start is None or (folder / "metrics.json").exists():
+    if about.start is None or (folder / METRICS).exists():
         return
     flags = {"data.source": about.flags["data.source"], "seed": START_SEED}
     flags |= {"search.weights": "default", "search.members": 1, "search.rounds": about.start}
@@ -152,12 +157,12 @@ def strategy(name: str, flags: Mapping[str, Any] | None = None, *, times: float 
 
 
 def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
-    return lambda job: job.settings({"search.weights": name, "search.members": 1, **(flags or {})})
+    return lambda job: job.one_model(name, flags)
 
 
 def same_compute(job: Job) -> Settings:
     """The default weights for as many epochs as all members of a search train together."""
-    return job.settings({"search.weights": "default", "search.members": 1}, times=job.members)
+    return job.one_model("default", times=job.members)
 
 
 def shifted(factors: Mapping[str, float], *, halves: tuple[str, ...] = ("shifted",)) -> Callable[[Job], Settings]:
@@ -172,7 +177,7 @@ def shifted(factors: Mapping[str, float], *, halves: tuple[str, ...] = ("shifted
         x = space.project(np.array([math.log(factors.get(losses.groups[name], 1.0)) for name in space.names]))
         weights = {"shifted": space.to_weights(x), "default": losses.defaults}
         path = fixed_in(job, [weights[kind] for kind in halves])  # which a training stretches over its rounds
-        return job.settings({"search.weights": path, "search.members": 1})
+        return job.one_model(path)
 
     return make
 
@@ -190,7 +195,7 @@ def found(change: Callable[[Schedule], Schedule]) -> Callable[[Job], Settings]:
 
     def make(job: Job) -> Settings:
         schedule = change(schedule_of_another_seed(job))
-        return job.settings({"search.weights": fixed_in(job, schedule), "search.members": 1})
+        return job.one_model(fixed_in(job, schedule))
 
     return make
 
@@ -201,7 +206,7 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     lines = [line for line in results_file.read(NAME) if key_of(line) == other.key and not line.get("repeat")]
     if lines:
         return [{name: float(weight) for name, weight in weights.items()} for weights in lines[-1]["schedule"]]
-    run_search(ARMS[other.arm](other), other.folder, resume=True)
+    train(other)
     return load_schedule(other.folder / SCHEDULE)
 
 
@@ -213,8 +218,8 @@ def begun(job: Job) -> Settings:
 def then_one_model(job: Job) -> Settings:
     """A model of its own under what a short search with the same seed has learned."""
     search = short_search(job)
-    run_search(ARMS[search.arm](search), search.folder, resume=True)
-    return job.settings({"search.weights": str(search.folder), "search.members": 1})
+    train(search)
+    return job.one_model(str(search.folder))
 
 
 def short_search(job: Job) -> Job:
@@ -234,7 +239,7 @@ def learned_by_others(job: Job, search: str | None = None, *, regime: str | None
     seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
     others = [Job(regime, search or REGIMES[regime].search, seed, job.out) for seed in seeds]
     for other in others:
-        run_search(ARMS[other.arm](other), other.folder, resume=True)  # which ends at once where it has ended
+        train(other)
     return ",".join(str(other.folder) for other in others)
 
 
@@ -252,8 +257,7 @@ def transferred(
 
     def make(job: Job) -> Settings:
         learned = learned_by_others(job, search, regime=regime, several=several)
-        flags = {"search.weights": learned, "search.members": 1}
-        return job.settings(flags, times=job.members if same_compute else 1)
+        return job.one_model(learned, times=job.members if same_compute else 1)
 
     return make
 
@@ -308,19 +312,35 @@ SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHI
 SHIFTED["class up, first half"] = shifted({"class": SHIFTS["up"]}, halves=("shifted", "default"))
 SHIFTED["class up, second half"] = shifted({"class": SHIFTS["up"]}, halves=("default", "shifted"))
 ARMS |= SHIFTED
-WIDER_BELIEFS = "ada-segment, wider beliefs"
-PAST = (WIDER_BELIEFS,)
+PAST = ("ada-segment, wider beliefs",)
 """What was tried and given up; it can be run at the commit that its lines name, as the arm `ada-segment`."""
+
+
+def train(job: Job) -> Settings:
+    """Train, or go on; what has ended is left as it is."""
+    settings = ARMS[job.arm](job)
+    run_search(settings, job.folder, resume=True)
+    return settings
+
+
+def ended(regime: str, arm: str, out: Path, *, least: int) -> list[Path]:
+    """Run folders of the arm's seeds that have been trained to the end; exits where there are fewer than `least`."""
+    jobs = [Job(regime, arm, seed, out) for seed in range(RING)]
+    folders = [job.folder for job in jobs if (job.folder / METRICS).exists()]
+    if len(folders) < least:
+        raise SystemExit(
+            f"{len(folders)} of {arm} in {out / regime}: make at least {least} with benchmarks/evidence.py"
+        )
+    return folders
 
 
 def measure(job: Job) -> dict[str, Any]:
     """Train (or go on) and return the line of results."""
     torch.set_num_threads(1)  # several trainings side by side
     started = time.perf_counter()
-    settings = ARMS[job.arm](job)
-    run_search(settings, job.folder, resume=True)
+    settings = train(job)
     journal = read_journal(job.folder / JOURNAL)
-    metrics = json.loads((job.folder / "metrics.json").read_text())
+    metrics = json.loads((job.folder / METRICS).read_text())
     searched = read_journal(short_search(job).folder / JOURNAL) if job.arm == THEN_ONE else []  # which it pays for
     trained = [member for record in searched + journal for member in record["members"]]
     return {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import results_file
-from evidence import ARMS, REGIMES, RING, ROOT, Job
+from evidence import ARMS, REGIMES, ROOT, ended
 from evidence import NAME as EVIDENCE
 
 from ada_segment.controller.bayesian import BayesianController
@@ -82,12 +82,8 @@ def main() -> None:
     parser.add_argument("--arm", choices=ARMS, default="ada-segment")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / EVIDENCE)
     arguments = parser.parse_args()
-    folders = [Job(arguments.regime, arguments.arm, seed, arguments.out).folder for seed in range(RING)]
-    searches = [load_controller(folder) for folder in folders if (folder / "metrics.json").exists()]
-    if len(searches) < 3:
-        raise SystemExit(
-            f"{len(searches)} searches in {folders[0].parent}: make at least 3 with benchmarks/evidence.py"
-        )
+    folders = ended(arguments.regime, arguments.arm, arguments.out, least=3)
+    searches = [load_controller(folder) for folder in folders]
     for name, beliefs in BELIEFS.items():
         figures = measure([search.under(BayesianSettings(**beliefs)) for search in searches])
         about = {"regime": arguments.regime, "arm": arguments.arm, "searches": len(searches), "beliefs": name}

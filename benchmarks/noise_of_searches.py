@@ -13,7 +13,7 @@ from pathlib import Path
 
 import results_file
 from evidence import NAME as EVIDENCE
-from evidence import REGIMES, RING, ROOT, Job
+from evidence import REGIMES, ROOT, ended
 
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.journal import read_journal
@@ -33,10 +33,7 @@ def main() -> None:
     parser.add_argument("--regime", choices=REGIMES, default="scenes-ema")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / EVIDENCE)
     arguments = parser.parse_args()
-    folders = [Job(arguments.regime, ARM, seed, arguments.out).folder for seed in range(RING)]
-    searches = [spreads(folder) for folder in folders if (folder / "metrics.json").exists()]
-    if not searches:
-        raise SystemExit(f"no search in {folders[0].parent}: make one with benchmarks/evidence.py --arms {ARM}")
+    searches = [spreads(folder) for folder in ended(arguments.regime, ARM, arguments.out, least=1)]
     results_file.append(NAME, {"regime": arguments.regime, "spreads": searches})
     print(searches)
 
