@@ -4,8 +4,9 @@
 
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
-search's line, or makes the search first.
-`--again --seed N` repeats a cell of a table; the tables keep to the line that is there.
+search's line, and what a search has learned from benchmarks/results/controllers/, or makes the search first.
+`--again --seed N` repeats a cell of a table, with `--workers 2` a search in two thirds of the time; the tables keep to
+the line that is there.
 """
 
 import argparse
@@ -13,12 +14,13 @@ import json
 import math
 import os
 import random
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -30,6 +32,7 @@ import torch
 
 from ada_segment.config import Settings, resolve
 from ada_segment.controller.space import LogWeights
+from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -53,10 +56,13 @@ BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
 HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 BEST_PREDICTED = "ada-segment, best predicted"
+FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_SEARCH = "ada-segment, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
+TEACHERS = ("ada-segment", BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
+"""Searches that others learn from, or are asked to foretell: what they have learned is kept with their lines."""
 Schedule = list[dict[str, float]]
 RING = 5
 """Seed s gets what the search with seed s + 1 found, and the last of so many what the first one found."""
@@ -99,16 +105,26 @@ REGIMES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One training: an arm of a regime with one seed, in a folder of its own."""
+    """One training: an arm of a regime with one seed, in a folder of its own; so many of its members side by side."""
 
     regime: str
     arm: str
     seed: int
     out: Path
+    workers: int = 1
+
+    @property
+    def place(self) -> Path:
+        return Path(self.regime, self.arm.replace(",", "").replace(" ", "-"), str(self.seed))  # no commas
 
     @property
     def folder(self) -> Path:
-        return self.out / self.regime / self.arm.replace(",", "").replace(" ", "-") / str(self.seed)  # no commas
+        return self.out / self.place
+
+    @property
+    def kept(self) -> Path:
+        """What the search behind the line has learned."""
+        return results_file.RESULTS / "controllers" / self.place.with_suffix(".safetensors")
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -119,6 +135,8 @@ class Job:
         regime = REGIMES[self.regime]
         start = None if regime.start is None else str(start_folder(self.regime, self.out))
         flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
+        if self.workers > 1:
+            flags |= {"search.executor": "processes", "search.workers": self.workers}
         settings = resolve(preset=regime.preset, flags=flags)
         rounds = round(times * settings.search.rounds)
         return resolve(preset=regime.preset, flags={**flags, "search.rounds": rounds})
@@ -202,7 +220,7 @@ def found(change: Callable[[Schedule], Schedule]) -> Callable[[Job], Settings]:
 
 def schedule_of_another_seed(job: Job) -> Schedule:
     """Of the line that the tables have; without one the search is made, whose line its own job will write."""
-    other = Job(job.regime, "ada-segment", (job.seed + 1) % RING, job.out)
+    other = replace(job, arm="ada-segment", seed=(job.seed + 1) % RING)
     lines = [line for line in results_file.read(NAME) if key_of(line) == other.key and not line.get("repeat")]
     if lines:
         return [{name: float(weight) for name, weight in weights.items()} for weights in lines[-1]["schedule"]]
@@ -223,11 +241,11 @@ def then_one_model(job: Job) -> Settings:
 
 
 def short_search(job: Job) -> Job:
-    return Job(job.regime, SHORT_SEARCH, job.seed, job.out)
+    return replace(job, arm=SHORT_SEARCH)
 
 
 def learned_by_others(job: Job, search: str | None = None, *, regime: str | None = None, several: bool = True) -> str:
-    """The run folders of searches with other seeds, with commas between them; made first where they are not there.
+    """The controllers of searches with other seeds, with commas between them; made first where they are not there.
 
     Args:
         job: the one with the seed that is left out.
@@ -237,10 +255,16 @@ def learned_by_others(job: Job, search: str | None = None, *, regime: str | None
     """
     regime = regime or job.regime
     seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
-    others = [Job(regime, search or REGIMES[regime].search, seed, job.out) for seed in seeds]
-    for other in others:
-        train(other)
-    return ",".join(str(other.folder) for other in others)
+    others = [replace(job, regime=regime, arm=search or REGIMES[regime].search, seed=seed) for seed in seeds]
+    return ",".join(str(controller_of(other)) for other in others)
+
+
+def controller_of(search: Job) -> Path:
+    """The one behind the line that the tables have; without one the search is made."""
+    if search.kept.exists():
+        return search.kept
+    train(search)
+    return search.folder
 
 
 def transferred(
@@ -279,7 +303,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
     "default, moving average": weights("default", AVERAGED),
-    "ada-segment, moving average": strategy("ada-segment", AVERAGED),
+    FIRST_AVERAGED: strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
     LONG_ROUNDS: strategy("ada-segment", BY_PQ | FIRST_STEPS | {"training.epochs_per_round": 2}),
     SMALL_STEPS: strategy("ada-segment", BY_PQ | HALF_STEPS),
@@ -323,17 +347,6 @@ def train(job: Job) -> Settings:
     return settings
 
 
-def ended(regime: str, arm: str, out: Path, *, least: int) -> list[Path]:
-    """Run folders of the arm's seeds that have been trained to the end; exits where there are fewer than `least`."""
-    jobs = [Job(regime, arm, seed, out) for seed in range(RING)]
-    folders = [job.folder for job in jobs if (job.folder / METRICS).exists()]
-    if len(folders) < least:
-        raise SystemExit(
-            f"{len(folders)} of {arm} in {out / regime}: make at least {least} with benchmarks/evidence.py"
-        )
-    return folders
-
-
 def measure(job: Job) -> dict[str, Any]:
     """Train (or go on) and return the line of results."""
     torch.set_num_threads(1)  # several trainings side by side
@@ -343,12 +356,15 @@ def measure(job: Job) -> dict[str, Any]:
     metrics = json.loads((job.folder / METRICS).read_text())
     searched = read_journal(short_search(job).folder / JOURNAL) if job.arm == THEN_ONE else []  # which it pays for
     trained = [member for record in searched + journal for member in record["members"]]
+    repeat = job.key in done()
+    if job.arm in TEACHERS and not repeat:
+        keep(job)
     return {
         "regime": job.regime,
         "arm": job.arm,
         "seed": job.seed,
         "commit": commit(),
-        "repeat": job.key in done(),
+        "repeat": repeat,
         "rounds": settings.search.rounds,
         "members": settings.search.members,
         "search": settings.search.settings,
@@ -360,6 +376,12 @@ def measure(job: Job) -> dict[str, Any]:
         "schedule": load_schedule(job.folder / SCHEDULE),
         "test": {how: {group: metrics[how][group] for group in ("all", "things", "stuff")} for how in HOW},
     }
+
+
+def keep(search: Job) -> None:
+    search.kept.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (search.kept.suffix, ".json"):
+        shutil.copy((search.folder / CONTROLLER).with_suffix(suffix), search.kept.with_suffix(suffix))
 
 
 def commit() -> str:
@@ -413,11 +435,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=RING, help="how many, from 0")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side, one thread each")
+    parser.add_argument("--workers", type=int, default=1, help="members of one training side by side, likewise")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / NAME, help="run folders; they can be deleted")
     parser.add_argument("--again", action="store_true", help="also what has a line")
     arguments = parser.parse_args()
     seeds = range(arguments.seeds) if arguments.seed is None else [arguments.seed]
-    jobs = [Job(arguments.regime, arm, seed, arguments.out) for seed in seeds for arm in arguments.arms]
+    jobs = [
+        Job(arguments.regime, arm, seed, arguments.out, arguments.workers) for seed in seeds for arm in arguments.arms
+    ]
     missing = [job for job in jobs if arguments.again or job.key not in done()]
     if missing:
         make_start(arguments.regime, arguments.out)

@@ -2,20 +2,18 @@
 
     python benchmarks/held_out.py --arm "ada-segment, moving average, PQ" --regime scenes
 
-Reads the run folders that benchmarks/evidence.py left under --out. Each search in turn is held out: a controller that
-has learned from one of the others, and one that has learned from all of them, foretell the differences between its
-rewards within each round; so does it itself, each round from the rounds before. One line a set of beliefs in
-benchmarks/results/held_out.jsonl.
+Reads what benchmarks/evidence.py keeps of searches under benchmarks/results/controllers/. Each search in turn is held
+out: a controller that has learned from one of the others, and one that has learned from all of them, foretell the
+differences between its rewards within each round; so does it itself, each round from the rounds before. One line a set
+of beliefs in benchmarks/results/held_out.jsonl.
 """
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import results_file
-from evidence import ARMS, REGIMES, ROOT, ended
-from evidence import NAME as EVIDENCE
+from evidence import REGIMES, RING, ROOT, TEACHERS, Job
 
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.reward_model import BayesianSettings
@@ -79,11 +77,12 @@ def measure(searches: list[BayesianController]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--regime", choices=REGIMES, default="scenes-ema")
-    parser.add_argument("--arm", choices=ARMS, default="ada-segment")
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / EVIDENCE)
+    parser.add_argument("--arm", choices=TEACHERS, default="ada-segment")
     arguments = parser.parse_args()
-    folders = ended(arguments.regime, arguments.arm, arguments.out, least=3)
-    searches = [load_controller(folder) for folder in folders]
+    kept = [Job(arguments.regime, arguments.arm, seed, ROOT).kept for seed in range(RING)]
+    searches = [load_controller(path) for path in kept if path.exists()]
+    if len(searches) < 3:
+        raise SystemExit(f"{len(searches)} of them are kept: make at least 3 with benchmarks/evidence.py")
     for name, beliefs in BELIEFS.items():
         figures = measure([search.under(BayesianSettings(**beliefs)) for search in searches])
         about = {"regime": arguments.regime, "arm": arguments.arm, "searches": len(searches), "beliefs": name}

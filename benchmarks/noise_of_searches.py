@@ -13,10 +13,11 @@ from pathlib import Path
 
 import results_file
 from evidence import NAME as EVIDENCE
-from evidence import REGIMES, ROOT, ended
+from evidence import REGIMES, RING, ROOT, Job
 
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.journal import read_journal
+from ada_segment.report.run_files import METRICS
 
 NAME = "noise_of_searches"
 ARM = "select-only"
@@ -33,7 +34,10 @@ def main() -> None:
     parser.add_argument("--regime", choices=REGIMES, default="scenes-ema")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / EVIDENCE)
     arguments = parser.parse_args()
-    searches = [spreads(folder) for folder in ended(arguments.regime, ARM, arguments.out, least=1)]
+    folders = [Job(arguments.regime, ARM, seed, arguments.out).folder for seed in range(RING)]
+    searches = [spreads(folder) for folder in folders if (folder / METRICS).exists()]
+    if not searches:
+        raise SystemExit(f"no {ARM} of {arguments.regime} in {arguments.out}: make some with benchmarks/evidence.py")
     results_file.append(NAME, {"regime": arguments.regime, "spreads": searches})
     print(searches)
 
