@@ -59,6 +59,7 @@ BEST_PREDICTED = "ada-segment, best predicted"
 FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONG_SEARCH = "ada-segment, three times as long"
+LONG_ROUNDS_LONG_SEARCH = "ada-segment, three epochs a round, three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
 TEACHERS = ("ada-segment", BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
@@ -299,6 +300,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
     LONG_SEARCH: strategy("ada-segment", times=3),
+    LONG_ROUNDS_LONG_SEARCH: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
