@@ -41,7 +41,7 @@ class BayesianSettings:
     """
 
     kappa: tuple[float, ...] = (0.015, 0.04, 0.1, 0.25, 0.6, 1.5, 4.0, 10.0)
-    spread: float = 0.8
+    spread: float = 0.5
     walk: tuple[float, ...] = (0.0, 0.1)
     unequal: tuple[float, ...] = (0.0, 0.7)
     steer: tuple[float, ...] = (0.0, 0.5)

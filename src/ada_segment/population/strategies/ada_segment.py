@@ -49,15 +49,15 @@ class AdaSegmentSettings:
     fixed_scale: bool = True
     start_at_defaults: bool = True
     common_seed: bool = True
-    antithetic: bool = True
+    antithetic: bool = False
     mean_member: bool = True
     memory: int | None = None
     tied: bool = True
     untie_at: float = 0.5
     use_state: bool = True
     first_step: float = 1.0
-    last_step: float = 1.0
-    trust: float | None = 0.0
+    last_step: float = 0.6
+    trust: float | None = None
     bound: float = BOUND
     learned: str | None = None
 
