@@ -338,7 +338,7 @@ SHIFTED["semantic up, box down"] = shifted({"semantic": SHIFTS["up"], "box": SHI
 SHIFTED["class up, first half"] = shifted({"class": SHIFTS["up"]}, halves=("shifted", "default"))
 SHIFTED["class up, second half"] = shifted({"class": SHIFTS["up"]}, halves=("default", "shifted"))
 ARMS |= SHIFTED
-PAST = ("ada-segment, wider beliefs",)
+PAST = ("ada-segment, wider beliefs", "ada-segment, pairs")
 """What was tried and given up; it can be run at the commit that its lines name, as the arm `ada-segment`."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import evidence_tables
+import horizon
 import noise_tables
 import results_file
 import weighting_tables
@@ -203,6 +204,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "warm": lambda: evidence_tables.arms("scenes-warm"),
         "warm_seeds": lambda: evidence_tables.seeds("scenes-warm"),
         "held_out": noise_tables.foretold,
+        "horizon": lambda: horizon.found("scenes-ema"),
         "noise_of_rounds": noise_tables.of_rounds,
         "noise_of_searches": noise_tables.of_searches,
         "noise_of_seeds": lambda: noise_tables.of_seeds(
