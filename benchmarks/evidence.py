@@ -170,9 +170,14 @@ def make_start(regime: str, out: Path) -> None:
 
 
 def strategy(name: str, flags: Mapping[str, Any] | None = None, *, times: float = 1) -> Callable[[Job], Settings]:
-    """A search, so many times as long; longer rounds are fewer rounds."""
+    """A search, so many times as long; longer rounds than the regime's are fewer rounds."""
     flags = {"search.strategy": name, **(flags or {})}
-    return lambda job: job.settings(flags, times=times / flags.get("training.epochs_per_round", 1))
+
+    def make(job: Job) -> Settings:
+        usual = job.settings({}).training.epochs_per_round
+        return job.settings(flags, times=times * usual / flags.get("training.epochs_per_round", usual))
+
+    return make
 
 
 def weights(name: str, flags: Mapping[str, Any] | None = None) -> Callable[[Job], Settings]:
