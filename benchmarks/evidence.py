@@ -99,6 +99,8 @@ REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
     "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=FIRST_BY_PQ),
     "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
+    "scenes-resnet18": Regime("tiny", {"data.source": "scenes", "model.backbone": "resnet18"}),
+    "scenes-ten-losses": Regime("tiny", {"data.source": "scenes", "model.name": "cascade-panoptic-fpn"}),
     "facades-crops": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | CROPS_AT_160_PX),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
@@ -305,6 +307,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
     LONG_SEARCH: strategy("ada-segment", times=3),
+    "ada-segment, rounds of two epochs": strategy("ada-segment", {"training.epochs_per_round": 2}),
     LONG_ROUNDS_LONG_SEARCH: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
