@@ -83,6 +83,7 @@ class Toy:
     fading: float = 0.0
 
 
+NOISY = "as noisy as pictures: K=3, T=14, n=6"
 TOYS = {
     "plain, T=12, noise .25": Toy(noise=0.25),
     "plain, T=12, noise .08": Toy(noise=0.08),
@@ -100,6 +101,7 @@ TOYS = {
     "fading rewards": Toy(fading=2.0),
     "small: K=4, T=10, n=5": Toy(rounds=10, members=4, losses=5),
     "weak: noise .75": Toy(noise=0.75),
+    NOISY: Toy(rounds=14, members=3, losses=6, noise=0.45, fading=1.5),
     "pairs, alike": Toy(pairs=0.0),
     "pairs, not quite alike": Toy(pairs=0.25),
     "pairs, K=4, T=10, noise .3": Toy(rounds=10, members=4, noise=0.3, pairs=0.25),
@@ -108,8 +110,8 @@ PLAIN = [name for name in TOYS if name.startswith("plain")]
 HARD = [name for name in TOYS if name not in PLAIN]
 STATEFUL = "state-dependent optimum"
 PAIRED = [name for name in TOYS if name.startswith("pairs")]
-ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays"]
-STEPPED = [PLAIN[0], STATEFUL, "failing members", "misled at first", "weak: noise .75"]
+ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays", NOISY]
+STEPPED = [PLAIN[0], STATEFUL, "failing members", "misled at first", "weak: noise .75", NOISY]
 
 ARMS: dict[str, dict[str, Any]] = {
     "select-only": {"strategy": "select-only"},

@@ -68,6 +68,29 @@ def longer(regime: str) -> str:
     return table(["weights", "seeds", "PQ", "less default", "things", "less default", "stuff", "less default"], rows)
 
 
+ELSEWHERE = "transfer from scenes"
+
+
+def carried(regimes: dict[str, str]) -> str:
+    """One model under what searches on scenes have learned, in other regimes; regimes: what the table calls each."""
+    rows: list[list[object]] = []
+    for regime, name in regimes.items():
+        lines = of_regime(regime)
+        baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE}
+        runs = [line for line in lines if line["arm"] == ELSEWHERE and line["seed"] in baseline]
+        if not runs:
+            continue
+        bases = [baseline[run["seed"]] for run in runs]
+        row: list[object] = [name, len(runs), *(shown(estimate([pq(line) for line in some])) for some in (bases, runs))]
+        for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
+            changes = [pq(run, how, group) - pq(base, how, group) for run, base in zip(runs, bases, strict=True)]
+            row.append(shown(estimate(changes), signed=True))
+        row.append(", ".join(f"{pq(run) - pq(base):+.1f}" for run, base in zip(runs, bases, strict=True)))
+        rows.append([*row, f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}"])
+    headings = ["training", "seeds", "PQ, default weights", "carried over", "less default", "things", "stuff"]
+    return table([*headings, "usual thresholds", "seed by seed", "minutes"], rows)
+
+
 def _is_long(arm: str) -> bool:
     return arm.endswith(LONG) or arm == LONG_SEARCH
 
