@@ -58,7 +58,7 @@ HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
 BEST_PREDICTED = "ada-segment, best predicted"
 FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
-LONG_SEARCHES = ("ada-segment, three times as long", "ada-segment, three epochs a round, three times as long")
+LONGER = ", three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
 TEACHERS = ("ada-segment", BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
@@ -305,8 +305,8 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "pbt": strategy("pbt"),
     "published": strategy("published"),
     "ada-segment": strategy("ada-segment"),
-    LONG_SEARCHES[0]: strategy("ada-segment", times=3),
-    LONG_SEARCHES[1]: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
+    "ada-segment" + LONGER: strategy("ada-segment", times=3),
+    "ada-segment, three epochs a round" + LONGER: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     "ada-segment, rounds of two epochs": strategy("ada-segment", {"training.epochs_per_round": 2}),
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),

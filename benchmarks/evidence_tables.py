@@ -1,7 +1,7 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, LONG_SEARCHES, NAME, PAST, SHIFTED
+from evidence import ARMS, LONGER, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -92,7 +92,7 @@ def carried(regimes: dict[str, str]) -> str:
 
 
 def _is_long(arm: str) -> bool:
-    return arm.endswith(LONG) or arm in LONG_SEARCHES
+    return arm.endswith((LONG, LONGER))
 
 
 CONTROLS = {
