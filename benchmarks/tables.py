@@ -195,13 +195,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
         "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
-        "carried": lambda: evidence_tables.carried(
-            {
-                "scenes-resnet18": "ResNet-18 in place of the thin ResNet",
-                "scenes-ten-losses": "a cascade, ten losses in place of six",
-                "facades-crops": "photographs",
-            }
-        ),
+        "carried": evidence_tables.carried,
         "facades": lambda: evidence_tables.arms("facades-crops"),
         "facades_seeds": lambda: evidence_tables.seeds("facades-crops"),
         "scenes": lambda: evidence_tables.arms("scenes"),
