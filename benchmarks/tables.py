@@ -218,7 +218,8 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "weightings.md": {
         "weighting_cost": weighting_tables.cost,
-        "weightings_compared": weighting_tables.compared,
+        "weightings_compared": lambda: weighting_tables.compared("scenes-ema"),
+        "gradients_compared": lambda: weighting_tables.compared("scenes"),
     },
     "machines.md": {"executors": executors},
 }

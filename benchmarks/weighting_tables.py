@@ -8,7 +8,11 @@ from markdown_table import table, where
 from ada_segment.report.student import estimate
 
 # Arms of benchmarks/evidence.py that train one model, and the search beside them.
-COMPARED = ("default", *LOOK_AT_LOSSES, *LOOK_AT_GRADIENTS, "random", "ada-segment", "replayed")
+COMPARED = {
+    "scenes-ema": ("default", *LOOK_AT_LOSSES, "random", "ada-segment", "transfer", "transfer, four searches"),
+    "scenes": ("default", *LOOK_AT_GRADIENTS),
+}
+"""Of each regime, the arms that a reader who chooses a weighting should see."""
 
 
 def cost() -> str:
@@ -36,12 +40,12 @@ def cost() -> str:
     return "\n\n".join([*about, table(headings, rows)])
 
 
-def compared() -> str:
-    """PQ on scenes of each weighting that has been trained, beside default weights and the search."""
-    lines = of_regime("scenes")
+def compared(regime: str) -> str:
+    """PQ of weightings that have been trained in the regime, beside its default weights."""
+    lines = of_regime(regime)
     baseline = {line["seed"]: line for line in lines if line["arm"] == "default"}
     rows: list[list[object]] = []
-    for arm in COMPARED:
+    for arm in COMPARED[regime]:
         runs = [line for line in lines if line["arm"] == arm]
         pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != "default"]
         if runs:
