@@ -19,7 +19,7 @@ def arms(regime: str) -> str:
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
-        if not runs or arm in SHIFTED or (_is_long(arm) and arm != BASELINE + LONG):
+        if not runs or arm in SHIFTED or (is_long(arm) and arm != BASELINE + LONG):
             continue
         pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != BASELINE]
         rows.append(
@@ -52,7 +52,7 @@ def longer(regime: str) -> str:
     baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE + LONG}
     rows: list[list[object]] = []
     for arm in ARMS:
-        runs = [line for line in lines if line["arm"] == arm and _is_long(arm)]
+        runs = [line for line in lines if line["arm"] == arm and is_long(arm)]
         if not runs:
             continue
         row: list[object] = [arm.removesuffix(LONG), len(runs)]
@@ -91,7 +91,8 @@ def carried() -> str:
     return table([*headings, "usual thresholds", "seed by seed", "minutes"], rows)
 
 
-def _is_long(arm: str) -> bool:
+def is_long(arm: str) -> bool:
+    """Whether it trains three times as long as its regime."""
     return arm.endswith((LONG, LONGER))
 
 

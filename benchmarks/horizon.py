@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from evidence import BEST_PREDICTED, PARTS, REGIMES, RING, ROOT, Job
-from evidence_tables import of_regime, pq
+from evidence_tables import is_long, of_regime, pq
 from markdown_table import Line, table
 
 from ada_segment.config import resolve
@@ -66,7 +66,7 @@ def comparable(regime: str) -> list[Line]:
     """Trainings of the regime's own length whose weights are such as a search may try."""
     space, lines = space_of(regime), of_regime(regime)
     rounds = next(line["rounds"] for line in lines if line["arm"] == "default")
-    same = [line for line in lines if line["rounds"] == len(line["rewards"]) == rounds]
+    same = [line for line in lines if line["rounds"] == len(line["rewards"]) == rounds and not is_long(line["arm"])]
     return [
         line for line in same if np.allclose(x := log_weights(space, line), [space.untied().project(row) for row in x])
     ]
