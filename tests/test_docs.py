@@ -74,3 +74,12 @@ def test_tables_are_those_of_the_results() -> None:
         [sys.executable, str(ROOT / "benchmarks" / "tables.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_page_stands_once_in_the_navigation() -> None:
+    source = (ROOT / "docs" / "site_pages.py").read_text()
+    names: dict[str, tuple[str, ...]] = {}
+    exec(compile(source, "site_pages.py", "exec"), names)  # type: ignore[arg-type]
+    listed = [*names["ORDER"], *names["LAST"]]
+    assert len(listed) == len(set(listed))
+    assert [page for page in listed if not (ROOT / "docs" / page).exists()] == []
