@@ -81,6 +81,16 @@ class Regime:
     start: int | None = None
     search: str = "ada-segment"
 
+    @property
+    def settings(self) -> Settings:
+        return resolve(preset=self.preset, flags=self.flags)
+
+    @property
+    def space(self) -> LogWeights:
+        """The log-weights that its searches may try, tied."""
+        losses = loss_table(self.settings.model)
+        return LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
+
 
 CROPS_AT_160_PX = {
     "augmentation.size": 160,
@@ -150,7 +160,7 @@ class Job:
     @property
     def members(self) -> int:
         """Size of the population that the searches of this regime have."""
-        return resolve(preset=REGIMES[self.regime].preset, flags=REGIMES[self.regime].flags).search.members
+        return REGIMES[self.regime].settings.search.members
 
 
 START_SEED = 100
@@ -175,7 +185,7 @@ def strategy(name: str, flags: Mapping[str, Any] | None = None, *, times: float 
     flags = {"search.strategy": name, **(flags or {})}
 
     def make(job: Job) -> Settings:
-        usual = job.settings({}).training.epochs_per_round
+        usual = REGIMES[job.regime].settings.training.epochs_per_round
         return job.settings(flags, times=times * usual / flags.get("training.epochs_per_round", usual))
 
     return make
@@ -197,10 +207,9 @@ def shifted(factors: Mapping[str, float], *, halves: tuple[str, ...] = ("shifted
     `halves`: which weights the parts of the training have, one after the other."""
 
     def make(job: Job) -> Settings:
-        losses = loss_table(job.settings({}).model)
-        space = LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
-        x = space.project(np.array([math.log(factors.get(losses.groups[name], 1.0)) for name in space.names]))
-        weights = {"shifted": space.to_weights(x), "default": losses.defaults}
+        space = REGIMES[job.regime].space
+        x = space.project(np.array([math.log(factors.get(space.groups[name], 1.0)) for name in space.names]))
+        weights = {"shifted": space.to_weights(x), "default": dict(space.defaults)}
         path = fixed_in(job, [weights[kind] for kind in halves])  # which a training stretches over its rounds
         return job.one_model(path)
 

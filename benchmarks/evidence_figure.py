@@ -16,7 +16,6 @@ from evidence_tables import of_regime
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from ada_segment.config import resolve
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.report.colours import loss_styles
 from ada_segment.report.figure_files import svg
@@ -30,8 +29,7 @@ def dynamics(regime: str) -> Figure:
     runs = [line["schedule"] for line in of_regime(regime) if line["arm"] == ARM]
     if not runs:
         raise SystemExit(f"there is no search of {regime} yet: python benchmarks/evidence.py --regime {regime}")
-    settings = resolve(preset=REGIMES[regime].preset, flags=REGIMES[regime].flags)
-    defaults = loss_table(settings.model).defaults
+    defaults = loss_table(REGIMES[regime].settings.model).defaults
     styles = loss_styles(defaults)
     columns = 3
     rows = -(-len(defaults) // columns)

@@ -21,13 +21,13 @@ def arms(regime: str) -> str:
         runs = [line for line in lines if line["arm"] == arm]
         if not runs or arm in SHIFTED or (is_long(arm) and arm != BASELINE + LONG):
             continue
-        pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != BASELINE]
+        bases = baseline if arm != BASELINE else {}
         rows.append(
             [
                 arm,
                 len(runs),
                 shown(estimate([pq(run) for run in runs])),
-                shown(estimate([pq(run) - pq(base) for run, base in pairs]), signed=True),
+                shown(estimate(changes(runs, bases)), signed=True),
                 shown(
                     estimate([pq(ours[run["seed"]]) - pq(run) for run in runs if run["seed"] in ours and arm != OURS]),
                     signed=True,
@@ -35,7 +35,7 @@ def arms(regime: str) -> str:
                 shown(estimate([pq(run, "tuned", "things") for run in runs])),
                 shown(estimate([pq(run, "tuned", "stuff") for run in runs])),
                 shown(estimate([pq(run, "usual") for run in runs])),
-                shown(estimate([pq(run, "usual") - pq(base, "usual") for run, base in pairs]), signed=True),
+                shown(estimate(changes(runs, bases, "usual")), signed=True),
                 f"{sum(run['epochs'] for run in runs) / len(runs):.0f}",
                 f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}",
             ]
@@ -58,12 +58,8 @@ def longer(regime: str) -> str:
         row: list[object] = [arm.removesuffix(LONG), len(runs)]
         for group in GROUPS:
             row.append(shown(estimate([pq(run, "tuned", group) for run in runs])))
-            changes = [
-                pq(run, "tuned", group) - pq(baseline[run["seed"]], "tuned", group)
-                for run in runs
-                if run["seed"] in baseline and arm != BASELINE + LONG
-            ]
-            row.append(shown(estimate(changes), signed=True))
+            gained = changes(runs, baseline if arm != BASELINE + LONG else {}, "tuned", group)
+            row.append(shown(estimate(gained), signed=True))
         rows.append(row)
     return table(["weights", "seeds", "PQ", "less default", "things", "less default", "stuff", "less default"], rows)
 
@@ -83,9 +79,8 @@ def carried() -> str:
         bases = [baseline[run["seed"]] for run in runs]
         row: list[object] = [name, len(runs), *(shown(estimate([pq(line) for line in some])) for some in (bases, runs))]
         for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
-            changes = [pq(run, how, group) - pq(base, how, group) for run, base in zip(runs, bases, strict=True)]
-            row.append(shown(estimate(changes), signed=True))
-        row.append(", ".join(f"{pq(run) - pq(base):+.1f}" for run, base in zip(runs, bases, strict=True)))
+            row.append(shown(estimate(changes(runs, baseline, how, group)), signed=True))
+        row.append(", ".join(f"{gained:+.1f}" for gained in changes(runs, baseline)))
         rows.append([*row, f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}"])
     headings = ["training", "seeds", "PQ, default weights", "carried over", "less default", "things", "stuff"]
     return table([*headings, "usual thresholds", "seed by seed", "minutes"], rows)
@@ -189,9 +184,10 @@ def shifted(regime: str) -> str:
             by_epoch.append(f"{mine:.1f}" if arm == BASELINE else f"{mine - theirs:+.1f}")
         ends = []
         for group in GROUPS:
-            values = [pq(run, "tuned", group) for run in runs]
-            changes = [value - pq(base, "tuned", group) for value, base in zip(values, bases, strict=True)]
-            ends.append(shown(estimate(values)) if arm == BASELINE else shown(estimate(changes), signed=True))
+            if arm == BASELINE:
+                ends.append(shown(estimate([pq(run, "tuned", group) for run in runs])))
+            else:
+                ends.append(shown(estimate(changes(runs, baseline, "tuned", group)), signed=True))
         rows.append([arm, len(runs), *by_epoch, *ends])
     headings = ["arm", "seeds", *(f"reward, epoch {epoch}" for epoch in EPOCHS), "test PQ", "things", "stuff"]
     return table(headings, rows)
@@ -218,6 +214,11 @@ def of_regime(regime: str) -> list[Line]:
 def pq(line: Line, how: str = "tuned", group: str = "all") -> float:
     """In percent, on the test split."""
     return 100 * float(line["test"][how][group]["pq"])
+
+
+def changes(runs: list[Line], bases: dict[int, Line], how: str = "tuned", group: str = "all") -> list[float]:
+    """What each run has more than the one with the same seed among `bases`, where there is one."""
+    return [pq(run, how, group) - pq(bases[run["seed"]], how, group) for run in runs if run["seed"] in bases]
 
 
 def shown(value: Estimate | None, *, signed: bool = False) -> str:

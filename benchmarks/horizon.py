@@ -10,16 +10,15 @@ The table in docs/results.md is made from the lines and controllers that benchma
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from evidence import BEST_PREDICTED, PARTS, REGIMES, RING, ROOT, Job
 from evidence_tables import is_long, of_regime, pq
 from markdown_table import Line, table
 
-from ada_segment.config import resolve
 from ada_segment.controller.space import LogWeights
-from ada_segment.panoptic.registry import loss_table
 from ada_segment.report.student import quantile
 from ada_segment.storage import load_state
 
@@ -30,46 +29,44 @@ Slope = tuple[float, float]
 """PQ per unit of log-weight, and half the width of its 95 % interval."""
 
 
-def space_of(regime: str) -> LogWeights:
-    about = REGIMES[regime]
-    losses = loss_table(resolve(preset=about.preset, flags=about.flags).model)
-    return LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
-
-
-def after_a_round(regime: str, first: int, last: int) -> tuple[int, list[Slope]]:
-    """How many rounds of searches there are, and a slope for each of PARTS."""
-    space, features, rewards = space_of(regime), [], []
-    for job in (Job(regime, arm, seed, ROOT) for arm in SEARCHES for seed in range(RING)):
-        for round in load_state(job.kept)["rounds"][first - 1 : last] if job.kept.exists() else []:
-            x, came = by_part(space, np.array(round["x"])), np.array(round["rewards"])
-            features.append(x - x.mean(0))
-            rewards.append(came - came.mean())
+def after_a_round(space: LogWeights, rounds: Sequence[Mapping[str, Any]]) -> list[Slope]:
+    """A slope for each of PARTS, from rounds as controllers store them."""
+    features, rewards = [], []
+    for round in rounds:
+        x, came = by_part(space, np.array(round["x"])), np.array(round["rewards"])
+        features.append(x - x.mean(0))
+        rewards.append(came - came.mean())
     freedom = sum(len(came) - 1 for came in rewards) - (len(PARTS) - 1)
-    return len(rewards), slopes(space, np.concatenate(features), np.concatenate(rewards), freedom=freedom)
+    return slopes(space, np.concatenate(features), np.concatenate(rewards), freedom=freedom)
 
 
-def after_epochs(regime: str, epochs: int | None) -> tuple[int, list[Slope]]:
+def after_epochs(space: LogWeights, lines: Sequence[Line], epochs: int | None) -> list[Slope]:
     """The same of whole trainings: of the reward after so many epochs, or of the test PQ at the end.
 
     Beside the slopes stand a parabola of each part and a level of each seed.
     """
-    space, lines = space_of(regime), comparable(regime)
     x = np.stack([by_part(space, log_weights(space, line)[:epochs]).mean(0) for line in lines])
     came = np.array([pq(line) if epochs is None else line["rewards"][epochs - 1] for line in lines])
     beside = np.column_stack([x**2, [[line["seed"] == seed for seed in range(RING)] for line in lines]])
     off = np.eye(len(lines)) - beside @ np.linalg.pinv(beside)
     freedom = len(lines) - beside.shape[1] - (len(PARTS) - 1)
-    return len(lines), slopes(space, off @ x, off @ came, freedom=freedom)
+    return slopes(space, off @ x, off @ came, freedom=freedom)
 
 
 def comparable(regime: str) -> list[Line]:
     """Trainings of the regime's own length whose weights are such as a search may try."""
-    space, lines = space_of(regime), of_regime(regime)
-    rounds = next(line["rounds"] for line in lines if line["arm"] == "default")
-    same = [line for line in lines if line["rounds"] == len(line["rewards"]) == rounds and not is_long(line["arm"])]
+    about = REGIMES[regime]
+    rounds, space = about.settings.search.rounds, about.space
+    lines = [line for line in of_regime(regime) if not is_long(line["arm"])]
     return [
-        line for line in same if np.allclose(x := log_weights(space, line), [space.untied().project(row) for row in x])
+        line
+        for line in lines
+        if line["rounds"] == len(line["rewards"]) == rounds and may_be_tried(space.untied(), log_weights(space, line))
     ]
+
+
+def may_be_tried(space: LogWeights, x: np.ndarray) -> bool:
+    return np.allclose(x, [space.project(row) for row in x])
 
 
 def log_weights(space: LogWeights, line: Line) -> np.ndarray:
@@ -97,20 +94,24 @@ def slopes(space: LogWeights, x: np.ndarray, y: np.ndarray, *, freedom: int) -> 
 
 def found(regime: str) -> str:
     """The table."""
+    space, lines = REGIMES[regime].space, comparable(regime)
+    jobs = [Job(regime, arm, seed, ROOT) for arm in SEARCHES for seed in range(RING)]
+    searches = [load_state(job.kept)["rounds"] for job in jobs if job.kept.exists()]
+    if not searches:
+        raise SystemExit(f"no search of {regime} is kept: make some with benchmarks/evidence.py")
     rows: list[list[object]] = []
     for first, last in ROUNDS:
-        rows.append(
-            _row(f"reward after a round, rounds {first} to {last}", "rounds", *after_a_round(regime, first, last))
-        )
-    for epochs in EPOCHS:
-        rows.append(_row(f"reward after {epochs} epochs", "trainings", *after_epochs(regime, epochs)))
-    rows.append(_row("test PQ", "trainings", *after_epochs(regime, None)))
+        rounds = [round for search in searches for round in search[first - 1 : last]]
+        what = f"reward after a round, rounds {first} to {last}"
+        rows.append([what, f"{len(rounds)} rounds", *shown(after_a_round(space, rounds))])
+    for epochs in (*EPOCHS, None):
+        what = "test PQ" if epochs is None else f"reward after {epochs} epochs"
+        rows.append([what, f"{len(lines)} trainings", *shown(after_epochs(space, lines, epochs))])
     return table(["slope of", "of how many", *PARTS], rows)
 
 
-def _row(what: str, of_what: str, count: int, by_part: Sequence[Slope]) -> list[object]:
-    cells = (f"{slope:+.2f} ± {half:.2f}" for slope, half in by_part)
-    return [what, f"{count} {of_what}", *cells]
+def shown(found: Sequence[Slope]) -> list[str]:
+    return [f"{slope:+.2f} ± {half:.2f}" for slope, half in found]
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 import results_file
 from evidence import LOOK_AT_GRADIENTS, LOOK_AT_LOSSES
-from evidence_tables import of_regime, pq, shown
+from evidence_tables import changes, of_regime, pq, shown
 from markdown_table import table, where
 
 from ada_segment.report.student import estimate
@@ -47,7 +47,7 @@ def compared(regime: str) -> str:
     rows: list[list[object]] = []
     for arm in COMPARED[regime]:
         runs = [line for line in lines if line["arm"] == arm]
-        pairs = [(run, baseline[run["seed"]]) for run in runs if run["seed"] in baseline and arm != "default"]
+        bases = baseline if arm != "default" else {}
         if runs:
             trainings = sum(run["epochs"] for run in runs) / sum(run["rounds"] for run in runs)
             rows.append(
@@ -55,7 +55,7 @@ def compared(regime: str) -> str:
                     arm,
                     len(runs),
                     shown(estimate([pq(run) for run in runs])),
-                    shown(estimate([pq(run) - pq(base) for run, base in pairs]), signed=True),
+                    shown(estimate(changes(runs, bases)), signed=True),
                     f"{trainings:.0f}",
                 ]
             )
