@@ -60,8 +60,9 @@ FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONGER = ", three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
+FIVE = ", five members"
 SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
-TEACHERS = ("ada-segment", BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
+TEACHERS = ("ada-segment", "ada-segment" + FIVE, BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
 """Searches that others learn from, or are asked to foretell: what they have learned is kept with their lines."""
 Schedule = list[dict[str, float]]
 RING = 5
@@ -317,6 +318,10 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment" + LONGER: strategy("ada-segment", times=3),
     "ada-segment, three epochs a round" + LONGER: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     "ada-segment, rounds of two epochs": strategy("ada-segment", {"training.epochs_per_round": 2}),
+    **{
+        name + FIVE: strategy(name, {"search.members": 5})
+        for name in ("random", "select-only", "pbt", "published", "ada-segment")
+    },
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
     BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
@@ -337,6 +342,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),
     "transfer, four searches, same compute": transferred(several=True, same_compute=True),
+    "transfer" + FIVE: transferred("ada-segment" + FIVE),
     "transfer, best predicted": transferred(BEST_PREDICTED),
     "transfer, four searches, best predicted": transferred(BEST_PREDICTED, several=True),
     "transfer of small steps": transferred(SMALL_STEPS),
