@@ -73,13 +73,13 @@ RING = 5
 class Regime:
     """Data, model and length that all arms of a table share: a preset, and settings over it.
 
-    With `start` all arms start from one model that was trained for so many rounds with the default weights. `search` is
-    the arm whose controllers are carried over.
+    With `start`, settings over the same preset, all arms start from one model that was trained under these with the
+    default weights. `search` is the arm whose controllers are carried over.
     """
 
     preset: str
     flags: dict[str, Any] = field(default_factory=dict)
-    start: int | None = None
+    start: dict[str, Any] | None = None
     search: str = "ada-segment"
 
     @property
@@ -93,7 +93,8 @@ class Regime:
         return LogWeights(list(losses.defaults), defaults=losses.defaults, groups=losses.groups)
 
 
-CROPS_AT_160_PX = {
+FACADES = {
+    "data.source": str(PHOTOGRAPHS / "facades"),
     "augmentation.size": 160,
     "augmentation.max_size": 320,
     "augmentation.crop": 64,  # a whole picture costs several times as much and has the things no larger
@@ -108,10 +109,15 @@ CROPS_AT_160_PX = {
 REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
     "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=FIRST_BY_PQ),
-    "scenes-warm": Regime("tiny", {"data.source": "scenes", "training.lr": 0.001} | RAW, start=28),
+    "scenes-warm": Regime(
+        "tiny",
+        {"data.source": "scenes", "training.lr": 0.001} | RAW,
+        start={"data.source": "scenes", "search.rounds": 28},
+    ),
     "scenes-resnet18": Regime("tiny", {"data.source": "scenes", "model.backbone": "resnet18"}),
     "scenes-ten-losses": Regime("tiny", {"data.source": "scenes", "model.name": "cascade-panoptic-fpn"}),
-    "facades-crops": Regime("tiny", {"data.source": str(PHOTOGRAPHS / "facades")} | CROPS_AT_160_PX),
+    "facades-crops": Regime("tiny", FACADES),
+    "facades-warm": Regime("tiny", FACADES | {"training.lr": 0.0015}, start=FACADES | {"search.rounds": 24}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
 
@@ -176,8 +182,7 @@ def make_start(regime: str, out: Path) -> None:
     about, folder = REGIMES[regime], start_folder(regime, out)
     if about.start is None or (folder / METRICS).exists():
         return
-    flags = {"data.source": about.flags["data.source"], "seed": START_SEED}
-    flags |= {"search.weights": "default", "search.members": 1, "search.rounds": about.start}
+    flags = {**about.start, "seed": START_SEED, "search.weights": "default", "search.members": 1}
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 

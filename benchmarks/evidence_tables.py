@@ -1,7 +1,7 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
 import results_file
-from evidence import ARMS, LONGER, NAME, PAST, SHIFTED
+from evidence import ARMS, FIVE, LONGER, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -11,11 +11,16 @@ LONG = ", same compute"  # of one model, for as many epochs as all members of a 
 OURS = "ada-segment"
 
 
-def arms(regime: str) -> str:
+def arms(regime: str, population: str = "") -> str:
     """Every arm but those with shifted weights or in longer trainings: means over seeds with 95 % intervals, and
-    differences to the default weights and to the search, paired by seed."""
-    lines = of_regime(regime)
-    baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, OURS))
+    differences to the default weights and to the search, paired by seed.
+
+    `population`: what ends the names of arms whose population is not the regime's; these alone, beside the default
+    weights.
+    """
+    lines = [line for line in of_regime(regime) if line["arm"] == BASELINE or of_size(line["arm"]) == population]
+    search = OURS + population
+    baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, search))
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
@@ -24,12 +29,14 @@ def arms(regime: str) -> str:
         bases = baseline if arm != BASELINE else {}
         rows.append(
             [
-                arm,
+                arm.removesuffix(population),
                 len(runs),
                 shown(estimate([pq(run) for run in runs])),
                 shown(estimate(changes(runs, bases)), signed=True),
                 shown(
-                    estimate([pq(ours[run["seed"]]) - pq(run) for run in runs if run["seed"] in ours and arm != OURS]),
+                    estimate(
+                        [pq(ours[run["seed"]]) - pq(run) for run in runs if run["seed"] in ours and arm != search]
+                    ),
                     signed=True,
                 ),
                 shown(estimate([pq(run, "tuned", "things") for run in runs])),
@@ -84,6 +91,11 @@ def carried() -> str:
         rows.append([*row, f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}"])
     headings = ["training", "seeds", "PQ, default weights", "carried over", "less default", "things", "stuff"]
     return table([*headings, "usual thresholds", "seed by seed", "minutes"], rows)
+
+
+def of_size(arm: str) -> str:
+    """What the arm's name says of its population: nothing where it is the regime's."""
+    return FIVE if arm.endswith(FIVE) else ""
 
 
 def is_long(arm: str) -> bool:

@@ -15,6 +15,7 @@ import horizon
 import noise_tables
 import results_file
 import weighting_tables
+from evidence import FIVE
 from markdown_table import latest, table, where
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -193,6 +194,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "results.md": {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
+        "ema_five": lambda: evidence_tables.arms("scenes-ema", FIVE),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
         "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
         "carried": evidence_tables.carried,
