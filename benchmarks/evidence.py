@@ -368,6 +368,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer, four searches": transferred(several=True),
     "transfer, four searches, same compute": transferred(several=True, same_compute=True),
     "transfer" + FIVE: transferred("ada-segment" + FIVE),
+    "transfer, four searches" + FIVE: transferred("ada-segment" + FIVE, several=True),
     "transfer, best predicted": transferred(BEST_PREDICTED),
     "transfer, four searches, best predicted": transferred(BEST_PREDICTED, several=True),
     "transfer of small steps": transferred(SMALL_STEPS),
