@@ -103,56 +103,6 @@ def is_long(arm: str) -> bool:
     return arm.endswith((LONG, LONGER))
 
 
-CONTROLS = {
-    "select-only": "the same population with default weights, where the best model of each round is kept",
-    "random": "the best of as many random fixed weightings",
-    "pbt": "population-based training",
-    "published": "the paper's own controller",
-    BASELINE + LONG: "one model under the default weights for as many epochs as all members together",
-}
-
-CARRIED = {
-    "what another search has learned": ("transfer", "transfer, same compute"),
-    "what four others have learned together": ("transfer, four searches", "transfer, four searches, same compute"),
-}
-AGAIN = "ada-segment after four searches"
-SECOND_SET = ("transfer, best predicted", "transfer, four searches, best predicted")
-
-
-def gain(regime: str, where_from: str) -> str:
-    """In sentences: what a search gains over the default weights, what the same compute gains otherwise, and what is
-    gained by what was learned before."""
-    by_arm = {arm: {line["seed"]: pq(line) for line in of_regime(regime) if line["arm"] == arm} for arm in ARMS}
-    gains = {arm: _difference(values, by_arm[BASELINE]) for arm, values in by_arm.items()}
-    ours = gains[OURS]
-    if ours is None:
-        return f"{where_from}: not measured yet."
-    controls = [f"{name}, {_with_seeds(gains[arm])}" for arm, name in CONTROLS.items() if gains[arm]]
-    said = [
-        f"{where_from}, thresholds tuned for all: a search ends {_with_seeds(ours)} PQ from the default weights "
-        "(mean and 95 % interval over seeds)."
-    ]
-    if controls:
-        said.append(f"With the same compute: {'; '.join(controls)}.")
-    if gains[AGAIN]:
-        said.append(f"A search that begins with what four others have learned: {_with_seeds(gains[AGAIN])}.")
-    carried: list[str] = []
-    for what, (short, long) in CARRIED.items():
-        most = _difference(by_arm[long], by_arm[BASELINE + LONG])
-        if gains[short]:
-            longer = f", and {_with_seeds(most)} in a training three times as long" if most else ""
-            carried.append(f"under {what}, {_with_seeds(gains[short])}{longer}")
-    if carried:
-        said.append(f"One model, at the cost of one training: {'; '.join(carried)}.")
-    if all(gains[arm] for arm in SECOND_SET):
-        taught = " and ".join(_with_seeds(gains[arm]) for arm in SECOND_SET)
-        said.append(f"How much depends on the searches: a second set of five, which trust no luck, teaches {taught}.")
-    elsewhere = [f"{name}, {_with_seeds(value)}" for kind, name in KINDS.items() if (value := _gained_in(kind))]
-    if elsewhere and regime == TAUGHT_IN:
-        said.append(f"What four have learned, in other trainings less their default weights: {'; '.join(elsewhere)}.")
-    return " ".join(said)
-
-
 TAUGHT_IN = "scenes-ema"
 KINDS = {
     "scenes-resnet18": "ResNet-18 in place of the thin ResNet",
@@ -160,20 +110,42 @@ KINDS = {
     "facades-crops": "photographs",
 }
 """Regimes to which what was learned on scenes is carried, in the words of the tables."""
+SEARCHES = {
+    OURS: "a search",
+    "select-only": "the same population under the default weights, where the best model of each round is kept",
+    "random": "the best of as many random fixed weightings",
+    "pbt": "population-based training",
+    "published": "the paper's own controller",
+}
+GAINS = [
+    *((words, TAUGHT_IN, arm, BASELINE) for arm, words in SEARCHES.items()),
+    ("one model under the default weights, as many epochs", TAUGHT_IN, BASELINE + LONG, BASELINE),
+    *((words, TAUGHT_IN, arm + FIVE, BASELINE) for arm, words in SEARCHES.items()),
+    ("a search that begins with what four others have learned", TAUGHT_IN, f"{OURS} after four searches", BASELINE),
+    ("one model under what another search has learned", TAUGHT_IN, "transfer", BASELINE),
+    ("one model under what four others have learned", TAUGHT_IN, "transfer, four searches", BASELINE),
+    ("likewise: four with five members", TAUGHT_IN, "transfer, four searches" + FIVE, BASELINE),
+    ("likewise: one of a second set of searches, which trust no luck", TAUGHT_IN, "transfer, best predicted", BASELINE),
+    ("likewise: four of the second set", TAUGHT_IN, "transfer, four searches, best predicted", BASELINE),
+    ("likewise: four, in a training three times as long", TAUGHT_IN, "transfer, four searches" + LONG, BASELINE + LONG),
+    *((f"likewise: four, {kind}", regime, ELSEWHERE, BASELINE) for regime, kind in KINDS.items()),
+    ("a search on photographs", "facades-crops", OURS, BASELINE),
+]
+"""What is gained, in the order of the table: its words, regime and arm, and the arm that it is compared with."""
 
 
-def _gained_in(regime: str) -> Estimate | None:
-    by_arm = {arm: {line["seed"]: pq(line) for line in of_regime(regime) if line["arm"] == arm} for arm in ARMS}
-    return _difference(by_arm[ELSEWHERE], by_arm[BASELINE])
-
-
-def _difference(values: dict[int, float], bases: dict[int, float]) -> Estimate | None:
-    return estimate([value - bases[seed] for seed, value in values.items() if seed in bases])
-
-
-def _with_seeds(value: Estimate | None) -> str:
-    count = value.count if value else 0
-    return f"{shown(value, signed=True)} ({count} {'seed' if count == 1 else 'seeds'})"
+def gain() -> str:
+    """What searches gain over the default weights, what the same compute gains otherwise, and what carries over."""
+    rows: list[list[object]] = []
+    for words, regime, arm, base in GAINS:
+        lines = of_regime(regime)
+        bases = {line["seed"]: line for line in lines if line["arm"] == base}
+        runs = [line for line in lines if line["arm"] == arm and line["seed"] in bases]
+        if runs:
+            epochs = f"{sum(run['epochs'] for run in runs) / len(runs):.0f}"
+            change = shown(estimate(changes(runs, bases)), signed=True)
+            rows.append([words, runs[-1]["members"], epochs, change, len(runs)])
+    return table(["", "members", "epochs in all", "PQ less default", "seeds"], rows)
 
 
 EPOCHS = (2, 4, 7, 10, 14)

@@ -187,10 +187,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "report_page": report_page,
     },
     "../README.md": {
-        "gain": lambda: evidence_tables.gain("scenes-ema", "On generated scenes, from fresh parameters, 14 epochs"),
-        "gain_warm": lambda: evidence_tables.gain(
-            "scenes-warm", "On generated scenes, from a model trained before, 14 epochs"
-        ),
+        "gain": evidence_tables.gain,
     },
     "results.md": {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
