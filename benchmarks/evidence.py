@@ -347,6 +347,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     },
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
+    "ada-segment, no member at the mean": strategy("ada-segment", {"search.settings": {"mean_member": False}}),
     BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
     "default, moving average": weights("default", AVERAGED),
     FIRST_AVERAGED: strategy("ada-segment", AVERAGED),
