@@ -197,6 +197,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "carried": evidence_tables.carried,
         "facades": lambda: evidence_tables.arms("facades-crops"),
         "facades_seeds": lambda: evidence_tables.seeds("facades-crops"),
+        "facades_warm": lambda: evidence_tables.seeds("facades-warm"),
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_longer": lambda: evidence_tables.longer("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
