@@ -312,20 +312,21 @@ def shuffled(schedule: Schedule) -> Schedule:
     return random.Random(0).sample(schedule, len(schedule))
 
 
-def wandering(turns: int) -> Callable[[Job], Settings]:
+def wandering(*, once: bool) -> Callable[[Job], Settings]:
     """One model under the last weights that a search found with another seed, half a step to one side of them and half
-    a step to the other, as many epochs each; it changes sides so many times, evenly spread.
+    a step to the other, as many rounds each; it changes sides once, or after every round.
 
     The step is as long as a search's first one, in a direction drawn with the job's seed.
     """
 
     def make(job: Job) -> Settings:
-        space = REGIMES[job.regime].space
+        regime = REGIMES[job.regime]
+        space, parts = regime.space, 2 if once else regime.settings.search.rounds
         last = space.from_weights(schedule_of_another_seed(job)[-1])
         aside = space.draw(np.random.default_rng(job.seed))
         aside /= math.sqrt(np.square(aside).mean())
         sides = [space.to_weights(space.project(last + side * aside / 2)) for side in (1, -1)]
-        return job.one_model(fixed_in(job, [sides[turn % 2] for turn in range(turns + 1)]))
+        return job.one_model(fixed_in(job, [sides[part % 2] for part in range(parts)]))
 
     return make
 
@@ -360,8 +361,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "replayed": found(lambda schedule: schedule),
     "last weights": found(lambda schedule: schedule[-1:]),
     "shuffled": found(shuffled),
-    "last weights, changed once": wandering(1),
-    "last weights, changed every epoch": wandering(13),
+    "last weights, changed once": wandering(once=True),
+    "last weights, changed every epoch": wandering(once=False),
     "ada-segment after four searches": begun,
     THEN_ONE: then_one_model,
     "transfer": transferred(),

@@ -1,5 +1,9 @@
 """Tables of the comparison of arms, from the lines that benchmarks/evidence.py wrote."""
 
+from collections.abc import Iterable, Sequence
+from functools import cache
+from statistics import fmean
+
 import results_file
 from evidence import ARMS, FIVE, LONGER, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
@@ -20,7 +24,7 @@ def arms(regime: str, population: str = "") -> str:
     """
     lines = [line for line in of_regime(regime) if line["arm"] == BASELINE or of_size(line["arm"]) == population]
     search = OURS + population
-    baseline, ours = ({line["seed"]: line for line in lines if line["arm"] == arm} for arm in (BASELINE, search))
+    baseline, ours = by_seed(lines, BASELINE), by_seed(lines, search)
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
@@ -33,18 +37,13 @@ def arms(regime: str, population: str = "") -> str:
                 len(runs),
                 shown(estimate([pq(run) for run in runs])),
                 shown(estimate(changes(runs, bases)), signed=True),
-                shown(
-                    estimate(
-                        [pq(ours[run["seed"]]) - pq(run) for run in runs if run["seed"] in ours and arm != search]
-                    ),
-                    signed=True,
-                ),
+                shown(estimate(changes(ours.values(), by_seed(runs, arm)) if arm != search else []), signed=True),
                 shown(estimate([pq(run, "tuned", "things") for run in runs])),
                 shown(estimate([pq(run, "tuned", "stuff") for run in runs])),
                 shown(estimate([pq(run, "usual") for run in runs])),
                 shown(estimate(changes(runs, bases, "usual")), signed=True),
-                f"{sum(run['epochs'] for run in runs) / len(runs):.0f}",
-                f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}",
+                f"{fmean(run['epochs'] for run in runs):.0f}",
+                f"{fmean(run['seconds'] for run in runs) / 60:.1f}",
             ]
         )
     headings = ["arm", "seeds", "PQ", "less default", f"{OURS} less this", "things", "stuff"]
@@ -56,7 +55,7 @@ def arms(regime: str, population: str = "") -> str:
 def longer(regime: str) -> str:
     """Three times the epochs (of one model, those of all members of a search), beside one under the default weights."""
     lines = of_regime(regime)
-    baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE + LONG}
+    baseline = by_seed(lines, BASELINE + LONG)
     rows: list[list[object]] = []
     for arm in ARMS:
         runs = [line for line in lines if line["arm"] == arm and is_long(arm)]
@@ -79,7 +78,7 @@ def carried() -> str:
     rows: list[list[object]] = []
     for regime, name in KINDS.items():
         lines = of_regime(regime)
-        baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE}
+        baseline = by_seed(lines, BASELINE)
         runs = [line for line in lines if line["arm"] == ELSEWHERE and line["seed"] in baseline]
         if not runs:
             continue
@@ -88,7 +87,7 @@ def carried() -> str:
         for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
             row.append(shown(estimate(changes(runs, baseline, how, group)), signed=True))
         row.append(", ".join(f"{gained:+.1f}" for gained in changes(runs, baseline)))
-        rows.append([*row, f"{sum(run['seconds'] for run in runs) / len(runs) / 60:.1f}"])
+        rows.append([*row, f"{fmean(run['seconds'] for run in runs) / 60:.1f}"])
     headings = ["training", "seeds", "PQ, default weights", "carried over", "less default", "things", "stuff"]
     return table([*headings, "usual thresholds", "seed by seed", "minutes"], rows)
 
@@ -139,10 +138,10 @@ def gain() -> str:
     rows: list[list[object]] = []
     for words, regime, arm, base in GAINS:
         lines = of_regime(regime)
-        bases = {line["seed"]: line for line in lines if line["arm"] == base}
+        bases = by_seed(lines, base)
         runs = [line for line in lines if line["arm"] == arm and line["seed"] in bases]
         if runs:
-            epochs = f"{sum(run['epochs'] for run in runs) / len(runs):.0f}"
+            epochs = f"{fmean(run['epochs'] for run in runs):.0f}"
             change = shown(estimate(changes(runs, bases)), signed=True)
             rows.append([words, runs[-1]["members"], epochs, change, len(runs)])
     return table(["", "members", "epochs in all", "PQ less default", "seeds"], rows)
@@ -155,7 +154,7 @@ GROUPS = ("all", "things", "stuff")
 def shifted(regime: str) -> str:
     """Fixed weights, one part of the model up or down: what the reward says on the way, and the test at the end."""
     lines = of_regime(regime)
-    baseline = {line["seed"]: line for line in lines if line["arm"] == BASELINE}
+    baseline = by_seed(lines, BASELINE)
     rows: list[list[object]] = []
     for arm in (BASELINE, *SHIFTED):
         runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
@@ -164,7 +163,7 @@ def shifted(regime: str) -> str:
         bases = [baseline[run["seed"]] for run in runs]
         by_epoch = []
         for epoch in EPOCHS:
-            mine, theirs = (sum(line["rewards"][epoch - 1] for line in some) / len(runs) for some in (runs, bases))
+            mine, theirs = (fmean(line["rewards"][epoch - 1] for line in some) for some in (runs, bases))
             by_epoch.append(f"{mine:.1f}" if arm == BASELINE else f"{mine - theirs:+.1f}")
         ends = []
         for group in GROUPS:
@@ -183,16 +182,20 @@ def seeds(regime: str) -> str:
     numbers = sorted({line["seed"] for line in lines})
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
-        by_seed = {line["seed"]: f"{pq(line):.1f}" for line in lines if line["arm"] == arm}
-        if by_seed:
-            rows.append([arm, *(by_seed.get(number, "") for number in numbers)])
+        if runs := by_seed(lines, arm):
+            rows.append([arm, *(f"{pq(runs[number]):.1f}" if number in runs else "" for number in numbers)])
     return table(["arm", *(f"seed {number}" for number in numbers)], rows)
 
 
+@cache
 def of_regime(regime: str) -> list[Line]:
     """One line a cell; the newest that is no mere repetition of one that was there."""
     lines = [line for line in results_file.read(NAME) if not line.get("repeat")]
     return [line for line in latest(lines, "regime", "arm", "seed") if line["regime"] == regime]
+
+
+def by_seed(lines: Sequence[Line], arm: str) -> dict[int, Line]:
+    return {line["seed"]: line for line in lines if line["arm"] == arm}
 
 
 def pq(line: Line, how: str = "tuned", group: str = "all") -> float:
@@ -200,7 +203,7 @@ def pq(line: Line, how: str = "tuned", group: str = "all") -> float:
     return 100 * float(line["test"][how][group]["pq"])
 
 
-def changes(runs: list[Line], bases: dict[int, Line], how: str = "tuned", group: str = "all") -> list[float]:
+def changes(runs: Iterable[Line], bases: dict[int, Line], how: str = "tuned", group: str = "all") -> list[float]:
     """What each run has more than the one with the same seed among `bases`, where there is one."""
     return [pq(run, how, group) - pq(bases[run["seed"]], how, group) for run in runs if run["seed"] in bases]
 

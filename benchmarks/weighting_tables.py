@@ -2,7 +2,7 @@
 
 import results_file
 from evidence import LOOK_AT_GRADIENTS, LOOK_AT_LOSSES
-from evidence_tables import changes, of_regime, pq, shown
+from evidence_tables import by_seed, changes, of_regime, pq, shown
 from markdown_table import table, where
 
 from ada_segment.report.student import estimate
@@ -43,7 +43,7 @@ def cost() -> str:
 def compared(regime: str) -> str:
     """PQ of weightings that have been trained in the regime, beside its default weights."""
     lines = of_regime(regime)
-    baseline = {line["seed"]: line for line in lines if line["arm"] == "default"}
+    baseline = by_seed(lines, "default")
     rows: list[list[object]] = []
     for arm in COMPARED[regime]:
         runs = [line for line in lines if line["arm"] == arm]
