@@ -61,6 +61,26 @@ FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, smal
 LONGER = ", three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
 FIVE = ", five members"
+ABLATED: dict[str, dict[str, Any]] = {
+    "scale left free": {"search.settings": {"fixed_scale": False}},
+    "other weights at first": {"search.settings": {"start_at_defaults": False}},
+    "own random numbers": {"search.settings": {"common_seed": False}},
+    "antithetic pairs": {"search.settings": {"antithetic": True}},
+    "no member at the mean": {"search.settings": {"mean_member": False}},
+    "soft PQ": {"training.reward": "pq-soft"},
+    "PQ at usual thresholds": {"training.reward": "pq"},
+    "last round only": {"search.settings": {"memory": 1}},
+    "losses never tied": {"search.settings": {"tied": False}},
+    "without the state": {"search.settings": {"use_state": False}},
+    "best predicted": {"search.settings": {"trust": 0.0}},
+    "best observed": {"search.settings": {"trust": 1.0}},
+    "first steps": FIRST_STEPS,
+    "two members": {"search.members": 2},
+    "five members": {"search.members": 5},
+    "eight members": {"search.members": 8},
+}
+"""The search with one thing changed, in the order of AdaSegmentSettings."""
+ABLATIONS = {f"ada-segment, {change}": change for change in ABLATED}
 SHORT_SEARCH, THEN_ONE = "ada-segment, nine epochs", "ada-segment, nine epochs, then one model"
 TEACHERS = ("ada-segment", "ada-segment" + FIVE, BEST_PREDICTED, FIRST_AVERAGED, FIRST_BY_PQ, SMALL_STEPS, LONG_ROUNDS)
 """Searches that others learn from, or are asked to foretell: what they have learned is kept with their lines."""
@@ -342,14 +362,9 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment" + LONGER: strategy("ada-segment", times=3),
     "ada-segment, three epochs a round" + LONGER: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     "ada-segment, rounds of two epochs": strategy("ada-segment", {"training.epochs_per_round": 2}),
-    **{
-        name + FIVE: strategy(name, {"search.members": 5})
-        for name in ("random", "select-only", "pbt", "published", "ada-segment")
-    },
+    **{name + FIVE: strategy(name, {"search.members": 5}) for name in ("random", "select-only", "pbt", "published")},
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
-    "ada-segment, first steps": strategy("ada-segment", FIRST_STEPS),
-    "ada-segment, no member at the mean": strategy("ada-segment", {"search.settings": {"mean_member": False}}),
-    BEST_PREDICTED: strategy("ada-segment", {"search.settings": {"trust": 0.0}}),
+    **{arm: strategy("ada-segment", ABLATED[change]) for arm, change in ABLATIONS.items()},
     "default, moving average": weights("default", AVERAGED),
     FIRST_AVERAGED: strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),

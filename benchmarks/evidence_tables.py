@@ -5,7 +5,7 @@ from functools import cache
 from statistics import fmean
 
 import results_file
-from evidence import ARMS, FIVE, LONGER, NAME, PAST, SHIFTED
+from evidence import ABLATIONS, ARMS, FIVE, LONGER, NAME, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -16,8 +16,8 @@ OURS = "ada-segment"
 
 
 def arms(regime: str, population: str = "") -> str:
-    """Every arm but those with shifted weights or in longer trainings: means over seeds with 95 % intervals, and
-    differences to the default weights and to the search, paired by seed.
+    """Every arm but ablations and those with shifted weights or in longer trainings: means over seeds with 95 %
+    intervals, and differences to the default weights and to the search, paired by seed.
 
     `population`: what ends the names of arms whose population is not the regime's; these alone, beside the default
     weights.
@@ -29,6 +29,8 @@ def arms(regime: str, population: str = "") -> str:
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
         if not runs or arm in SHIFTED or (is_long(arm) and arm != BASELINE + LONG):
+            continue
+        if arm in ABLATIONS and arm != search:
             continue
         bases = baseline if arm != BASELINE else {}
         rows.append(
@@ -50,6 +52,46 @@ def arms(regime: str, population: str = "") -> str:
     headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
     device = f"{where(lines[-1])}; trained from {min(line['when'] for line in lines)[:10]} on." if lines else ""
     return f"{device}\n\n{table(headings, rows)}"
+
+
+def ablation(regime: str) -> str:
+    """The search with one thing changed, paired by seed with the search as it is."""
+    lines = of_regime(regime)
+    baseline, as_it_is = by_seed(lines, BASELINE), by_seed(lines, OURS)
+    rows: list[list[object]] = []
+    for arm, change in ((OURS, "nothing"), *ABLATIONS.items()):
+        runs = sorted((line for line in lines if line["arm"] == arm), key=lambda line: line["seed"])
+        if not runs:
+            continue
+        row: list[object] = [change, runs[0]["members"], len(runs), shown(estimate([pq(run) for run in runs]))]
+        row.append(shown(estimate(changes(runs, baseline)), signed=True))
+        for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
+            lost = changes(runs, as_it_is, how, group) if arm != OURS else []
+            row.append(shown(estimate(lost), signed=True))
+        by_number = (f"{line['seed']}: {pq(line) - pq(as_it_is[line['seed']]):+.1f}" for line in runs if arm != OURS)
+        rows.append([*row, ", ".join(by_number)])
+    headings = ["changed", "members", "seeds", "PQ", "less default", "less the search as it is", "things", "stuff"]
+    return table([*headings, "PQ, usual thresholds", "by seed"], rows)
+
+
+def recognition(regime: str) -> str:
+    """Where the PQ comes from: how well segments are cut (SQ) and how many are found (RQ)."""
+    lines = of_regime(regime)
+    baseline = by_seed(lines, BASELINE)
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
+        if not runs or arm in SHIFTED or arm in ABLATIONS or is_long(arm) or of_size(arm):
+            continue
+        row: list[object] = [arm, len(runs)]
+        for group in GROUPS[1:]:
+            for measure in ("sq", "rq"):
+                row.append(f"{fmean(pq(run, 'tuned', group, measure) for run in runs):.1f}")
+                gained = changes(runs, baseline if arm != BASELINE else {}, "tuned", group, measure)
+                row.append(shown(estimate(gained), signed=True))
+        rows.append(row)
+    headings = [f"{measure}, {group}" for group in GROUPS[1:] for measure in ("SQ", "RQ")]
+    return table(["arm", "seeds", *(name for heading in headings for name in (heading, "less default"))], rows)
 
 
 def longer(regime: str) -> str:
@@ -198,14 +240,14 @@ def by_seed(lines: Sequence[Line], arm: str) -> dict[int, Line]:
     return {line["seed"]: line for line in lines if line["arm"] == arm}
 
 
-def pq(line: Line, how: str = "tuned", group: str = "all") -> float:
-    """In percent, on the test split."""
-    return 100 * float(line["test"][how][group]["pq"])
+def pq(line: Line, how: str = "tuned", group: str = "all", measure: str = "pq") -> float:
+    """In percent, on the test split; or SQ or RQ."""
+    return 100 * float(line["test"][how][group][measure])
 
 
-def changes(runs: Iterable[Line], bases: dict[int, Line], how: str = "tuned", group: str = "all") -> list[float]:
-    """What each run has more than the one with the same seed among `bases`, where there is one."""
-    return [pq(run, how, group) - pq(bases[run["seed"]], how, group) for run in runs if run["seed"] in bases]
+def changes(runs: Iterable[Line], bases: dict[int, Line], *of: str) -> list[float]:
+    """What each run has more than the one with the same seed among `bases`, where there is one; `of`: see `pq`."""
+    return [pq(run, *of) - pq(bases[run["seed"]], *of) for run in runs if run["seed"] in bases]
 
 
 def shown(value: Estimate | None, *, signed: bool = False) -> str:

@@ -193,6 +193,8 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
         "ema_five": lambda: evidence_tables.arms("scenes-ema", FIVE),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
+        "ema_ablation": lambda: evidence_tables.ablation("scenes-ema"),
+        "ema_recognition": lambda: evidence_tables.recognition("scenes-ema"),
         "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
         "carried": evidence_tables.carried,
         "facades": lambda: evidence_tables.arms("facades-crops"),
