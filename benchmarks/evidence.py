@@ -5,8 +5,8 @@
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
 search's line, and what a search has learned from benchmarks/results/controllers/, or makes the search first.
-`--again --seed N` repeats a cell of a table, with `--workers 2` a search in two thirds of the time; the tables keep to
-the line that is there.
+`--again --seed N` repeats a cell of a table, with `--workers 2` a search in two thirds of the time and one model in
+three quarters (sums in another order, so another training); the tables keep to the line that is there.
 """
 
 import argparse
@@ -144,7 +144,10 @@ REGIMES = {
 
 @dataclass(frozen=True)
 class Job:
-    """One training: an arm of a regime with one seed, in a folder of its own; so many of its members side by side."""
+    """One training: an arm of a regime with one seed, in a folder of its own.
+
+    `workers` train members of a population side by side, or share the batches of one model.
+    """
 
     regime: str
     arm: str
@@ -175,7 +178,8 @@ class Job:
         start = None if regime.start is None else str(start_folder(self.regime, self.out))
         flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
         if self.workers > 1:
-            flags |= {"search.executor": "processes", "search.workers": self.workers}
+            share = "training.devices" if flags.get("search.members") == 1 else "search.workers"
+            flags |= {"search.executor": "processes", share: self.workers}
         settings = resolve(preset=regime.preset, flags=flags)
         rounds = round(times * settings.search.rounds)
         return resolve(preset=regime.preset, flags={**flags, "search.rounds": rounds})
@@ -502,7 +506,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=RING, help="how many, from 0")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--processes", type=int, default=1, help="trainings side by side, one thread each")
-    parser.add_argument("--workers", type=int, default=1, help="members of one training side by side, likewise")
+    parser.add_argument("--workers", type=int, default=1, help="that one training is shared out to, likewise")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / NAME, help="run folders; they can be deleted")
     parser.add_argument("--again", action="store_true", help="also what has a line")
     arguments = parser.parse_args()
