@@ -1,5 +1,7 @@
 """Merging: truth in, truth out; thresholds do what they say; against a slow, obvious implementation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError
-from ada_segment.panoptic.calibration import quality, tune, tune_score
+from ada_segment.panoptic.calibration import quality, tune
 from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.panoptic.prediction import Instance, Prediction, paste_instances, prediction_of_truth
+from ada_segment.training.evaluation import REWARDS, reward_of, reward_parts
 
 THINGS = frozenset({1, 2})
 
@@ -128,17 +131,35 @@ def test_tuning_undoes_a_change_of_all_scores() -> None:
     assert pq > 0.99
 
 
+def with_void(prediction: Prediction) -> Prediction:
+    """Nothing where the class would be 0, which the scenes do not have."""
+    return replace(prediction, stuff=np.where(prediction.stuff == 0, -1, prediction.stuff).astype(np.int32))
+
+
 @given(predictions())
 @settings(deadline=None, max_examples=20)
 def test_tuning_is_never_worse_than_the_usual_thresholds(prediction: Prediction) -> None:
     scenes = Scenes(size=16, count=1)
     things = frozenset(category.id for category in scenes.categories.things)
-    stuff = np.where(prediction.stuff == 0, -1, prediction.stuff).astype(np.int32)
-    prediction = Prediction(prediction.instances, stuff)
+    prediction = with_void(prediction)
     truth = merge(prediction, Thresholds(score=0.2, stuff_area=0.1), things)
     usual = quality([prediction], [truth], scenes.categories, Thresholds()).compute().pq
     assert tune([prediction], [truth], scenes.categories)[1] >= usual
-    assert tune_score([prediction], [truth], scenes.categories, Thresholds())[1] >= usual
+    tuned = reward_of(reward_parts("pq-tuned", [prediction], [truth], scenes.categories))
+    assert tuned >= reward_of(reward_parts("pq", [prediction], [truth], scenes.categories)) == 100 * usual
+
+
+@pytest.mark.parametrize("name", REWARDS)
+@given(predictions(), predictions())
+@settings(deadline=None, max_examples=10)
+def test_a_reward_is_that_of_all_pictures_however_they_are_shared(name: str, one: Prediction, two: Prediction) -> None:
+    scenes = Scenes(size=16, count=1)
+    things = frozenset(category.id for category in scenes.categories.things)
+    seen = [with_void(one), with_void(two)]
+    truths = [merge(each, Thresholds(score=0.2, stuff_area=0.1), things) for each in seen]
+    whole = reward_parts(name, seen, truths, scenes.categories)
+    shares = [reward_parts(name, [each], [truth], scenes.categories) for each, truth in zip(seen, truths, strict=True)]
+    assert reward_of([first + second for first, second in zip(*shares, strict=True)]) == pytest.approx(reward_of(whole))
 
 
 def test_a_mask_is_pasted_where_its_box_is() -> None:

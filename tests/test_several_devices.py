@@ -49,11 +49,33 @@ from test_several_devices import CHANGES, SEED, weights_of
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.storage import copy_state, save_state
+from ada_segment.training.member import network_state
 
 settings = small(training__devices=2, **CHANGES)
-member = build_member(settings, open_data(settings), seed=0)
+splits = open_data(settings)
+member = build_member(settings, splits, seed=0)
 losses = member.train(weights_of(settings), round=0, seed=SEED)
 state = {"model": copy_state(member.network.state_dict()), "losses": losses}
+state |= {"reward": member.evaluate(), "scored": copy_state(network_state(member.state_dict()))}
+
+
+class Torn:  # in the second rank's share
+    categories = member.reward_set.categories
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 3:
+            raise OSError("picture 3 is torn")
+        return splits.reward[index]
+
+
+member.reward_set = Torn()
+try:
+    member.evaluate()
+except Exception as error:
+    state["said"] = str(error)
 save_state(Path(sys.argv[1]) / f"{member.fabric.global_rank}.safetensors", state)
 """
 
@@ -62,12 +84,35 @@ def weights_of(settings: Any) -> dict[str, float]:
     return {**loss_table(settings.model).defaults, "loss_mask": 2.0}
 
 
-def test_all_ranks_end_with_the_weights_of_one_process(tmp_path: Path) -> None:
-    """The reference trains the shares of each batch one after the other and steps along their mean gradient."""
-    script = tmp_path / "script.py"
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What each of two ranks has to say of one model that they have trained and scored."""
+    folder = tmp_path_factory.mktemp("ranks")
+    script = folder / "script.py"
     script.write_text(TRAINS)
-    launch(script, tmp_path, launcher=TORCHRUN)
-    first, second = (load_state(tmp_path / f"{rank}.safetensors") for rank in (0, 1))
+    launch(script, folder, launcher=TORCHRUN)
+    return load_state(folder / "0.safetensors"), load_state(folder / "1.safetensors")
+
+
+def test_ranks_that_share_the_pictures_find_the_reward_of_one_process(ranks: tuple[Any, Any]) -> None:
+    settings = small(**CHANGES)
+    member = build_member(settings, open_data(settings), seed=0)
+    assert member.ema is not None
+    member.ema.module.load_state_dict(ranks[0]["scored"])
+    assert ranks[0]["reward"] == ranks[1]["reward"]
+    assert ranks[0]["reward"] == pytest.approx(member.evaluate(), abs=1e-9)
+    assert ranks[0]["reward"] > 0
+
+
+def test_what_stops_one_rank_stops_all(ranks: tuple[Any, Any]) -> None:
+    """Not for ever, waiting for each other."""
+    assert "another process of this model has failed" in ranks[0]["said"]
+    assert "picture 3 is torn" in ranks[1]["said"]
+
+
+def test_all_ranks_end_with_the_weights_of_one_process(ranks: tuple[Any, Any]) -> None:
+    """The reference trains the shares of each batch one after the other and steps along their mean gradient."""
+    first, second = ranks
     settings = small(**CHANGES)
     splits = open_data(settings)
     member = build_member(settings, splits, seed=0)

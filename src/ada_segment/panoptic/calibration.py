@@ -4,7 +4,7 @@ Loss weights move the scores of instances, and a fixed score threshold turns tha
 better. Tuned thresholds take that part out of a comparison, and are worth several PQ to a user besides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ada_segment.panoptic.categories import Categories
@@ -37,46 +37,22 @@ def quality(
     return result
 
 
-def tune_score(
-    predictions: Sequence[Prediction],
-    truths: Sequence[PanopticMap],
-    categories: Categories,
-    start: Thresholds,
-    *,
-    ious: Sequence[float] = (0.5,),
-) -> tuple[Thresholds, float]:
-    """The score threshold of `SCORES` with the highest (mean) PQ, and that PQ in [0, 1]; the usual one on a tie."""
-    return _best(predictions, truths, categories, start, [replace(start, score=score) for score in SCORES], ious)
-
-
 def tune(
     predictions: Sequence[Prediction], truths: Sequence[PanopticMap], categories: Categories
 ) -> tuple[Thresholds, float]:
     """All three thresholds, one after the other from the usual ones, the score's again at the end.
 
     Returns:
-        The thresholds and their PQ in [0, 1], which is never below that of the usual ones.
+        The thresholds and their PQ in [0, 1], which is never below that of the usual ones; these on a tie.
     """
-    best, pq = tune_score(predictions, truths, categories, Thresholds())
-    for name, values in (("overlap", OVERLAPS), ("stuff_area", STUFF_AREAS), ("score", SCORES)):
-        tries = [replace(best, **{name: value}) for value in values]
-        best, pq = _best(predictions, truths, categories, best, tries, (0.5,))
-    return best, pq
 
+    def pq_at(thresholds: Thresholds) -> float:
+        return quality(predictions, truths, categories, thresholds).compute().pq
 
-def _best(
-    predictions: Sequence[Prediction],
-    truths: Sequence[PanopticMap],
-    categories: Categories,
-    start: Thresholds,
-    tries: Iterable[Thresholds],
-    ious: Sequence[float],
-) -> tuple[Thresholds, float]:
-    best, best_pq = start, quality(predictions, truths, categories, start, ious=ious).mean_pq()
-    for thresholds in tries:
-        if thresholds == start:
-            continue
-        pq = quality(predictions, truths, categories, thresholds, ious=ious).mean_pq()
-        if pq > best_pq:
-            best, best_pq = thresholds, pq
+    best = Thresholds()
+    best_pq = pq_at(best)
+    for name, values in (("score", SCORES), ("overlap", OVERLAPS), ("stuff_area", STUFF_AREAS), ("score", SCORES)):
+        for thresholds in [replace(best, **{name: value}) for value in values]:
+            if thresholds != best and (pq := pq_at(thresholds)) > best_pq:
+                best, best_pq = thresholds, pq
     return best, best_pq

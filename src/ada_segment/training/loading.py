@@ -91,12 +91,19 @@ def training_batches(
 
 
 def evaluation_batches(
-    dataset: PanopticDataset, resize: Callable[[Sample], Sample], *, batch_size: int, workers: int
+    dataset: PanopticDataset,
+    resize: Callable[[Sample], Sample],
+    *,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterable[EvalBatch]:
-    """All pictures in their order, resized, each with its truth in the original size."""
+    """All pictures of one rank in their order, resized, each with its truth in the original size."""
     return DataLoader(
         _Resized(dataset, resize),
         batch_size=batch_size,
+        sampler=range(rank, len(dataset), ranks),
         num_workers=workers,
         collate_fn=_columns,
         # A loader draws a seed for its processes; from a generator of its own, so that evaluating leaves no trace.

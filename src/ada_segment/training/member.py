@@ -15,9 +15,10 @@ from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import build_model
 from ada_segment.panoptic.settings import ModelSettings
-from ada_segment.training.evaluation import check_reward, predict_all, reward_of
+from ada_segment.training.evaluation import check_reward, predict_all, reward_of, reward_parts
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
+from ada_segment.training.ranks import raised_alike, share_buffers, summed
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
 from ada_segment.training.warm_start import Start, start_from
 from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
@@ -162,23 +163,42 @@ class PanopticMember:
             self.ema.update_parameters(self.network)
 
     def evaluate(self) -> float:
-        """The reward on the reward split, in percent; that of the first rank, so that all ranks decide alike."""
-        predictions, truths = self.predict(self.reward_set)
-        reward = reward_of(self.settings.reward, predictions, truths, self.reward_set.categories)
-        return float(self.fabric.broadcast(reward))
+        """The reward on the reward split, in percent. Of several ranks each predicts and scores a share of it."""
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        share_buffers(self.fabric, self._predicting)
+        with raised_alike(self.fabric):
+            predictions, truths = self.predict(self.reward_set, rank=rank, ranks=ranks)
+            parts = reward_parts(self.settings.reward, predictions, truths, self.reward_set.categories)
+        for part in parts:
+            part.counts = summed(self.fabric, part.counts)
+        return reward_of(parts)
 
-    def predict(self, dataset: PanopticDataset) -> tuple[list[Prediction], list[PanopticMap]]:
-        """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one."""
-        # Not through Fabric's wrapper, which would wait for the other ranks.
+    def predict(
+        self, dataset: PanopticDataset, *, rank: int = 0, ranks: int = 1
+    ) -> tuple[list[Prediction], list[PanopticMap]]:
+        """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one.
+
+        `rank`, `ranks`: see `predict_all`; whoever calls it, it does not wait for the others.
+        """
         with self.fabric.autocast():
             return predict_all(
-                self.network if self.ema is None else self.ema.module,
+                self._predicting,
                 dataset,
                 self.resize,
-                batch_size=self.settings.batch_size,
+                batch_size=max(self.settings.batch_size // ranks, 1),
                 workers=self.settings.workers,
                 device=self.fabric.device,
+                rank=rank,
+                ranks=ranks,
             )
+
+    @property
+    def _predicting(self) -> nn.Module:
+        """Without Fabric's wrapper, which would wait for the other ranks."""
+        if self.ema is None:
+            return self.network
+        average: nn.Module = self.ema.module
+        return average
 
     def state_dict(self) -> dict[str, Any]:
         """Model, optimiser, steps done, moving average, loss scale, what the weighting has learned."""
