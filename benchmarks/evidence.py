@@ -5,8 +5,8 @@
 Every training is a run folder under --out and one line of benchmarks/results/evidence.jsonl; what has a line is not
 repeated, and what was interrupted goes on where it was. An arm that needs a search's schedule takes it from that
 search's line, and what a search has learned from benchmarks/results/controllers/, or makes the search first.
-`--again --seed N` repeats a cell of a table, with `--workers 2` a search in two thirds of the time and one model in
-three quarters (sums in another order, so another training); the tables keep to the line that is there.
+`--again --seed N` repeats a cell of a table, with `--workers 2` in two thirds of the time (one model then sums in
+another order, which makes it another training); the tables keep to the line that is there.
 """
 
 import argparse
