@@ -177,9 +177,7 @@ class Job:
         regime = REGIMES[self.regime]
         start = None if regime.start is None else str(start_folder(self.regime, self.out))
         flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
-        if self.workers > 1:
-            share = "training.devices" if flags.get("search.members") == 1 else "search.workers"
-            flags |= {"search.executor": "processes", share: self.workers}
+        flags |= shared_out(self.workers, one_model=flags.get("search.members") == 1)
         settings = resolve(preset=regime.preset, flags=flags)
         rounds = round(times * settings.search.rounds)
         return resolve(preset=regime.preset, flags={**flags, "search.rounds": rounds})
@@ -194,6 +192,13 @@ class Job:
         return REGIMES[self.regime].settings.search.members
 
 
+def shared_out(workers: int, *, one_model: bool) -> dict[str, Any]:
+    """Settings under which so many processes train the members of a population, or one model."""
+    if workers == 1:
+        return {}
+    return {"search.executor": "processes", "training.devices" if one_model else "search.workers": workers}
+
+
 START_SEED = 100
 
 
@@ -201,12 +206,13 @@ def start_folder(regime: str, out: Path) -> Path:
     return out / regime / "start"
 
 
-def make_start(regime: str, out: Path) -> None:
+def make_start(regime: str, out: Path, workers: int) -> None:
     """Train the model that all arms of the regime start from, unless it is there."""
     about, folder = REGIMES[regime], start_folder(regime, out)
     if about.start is None or (folder / METRICS).exists():
         return
     flags = {**about.start, "seed": START_SEED, "search.weights": "default", "search.members": 1}
+    flags |= shared_out(workers, one_model=True)
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
 
@@ -510,13 +516,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / NAME, help="run folders; they can be deleted")
     parser.add_argument("--again", action="store_true", help="also what has a line")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # which is what each training has, and what lines say
     seeds = range(arguments.seeds) if arguments.seed is None else [arguments.seed]
     jobs = [
         Job(arguments.regime, arm, seed, arguments.out, arguments.workers) for seed in seeds for arm in arguments.arms
     ]
     missing = [job for job in jobs if arguments.again or job.key not in done()]
     if missing:
-        make_start(arguments.regime, arguments.out)
+        make_start(arguments.regime, arguments.out, arguments.workers)
     for from_searches in (False, True):
         run([job for job in missing if (job.arm in FROM_SEARCHES) is from_searches], arguments.processes)
 

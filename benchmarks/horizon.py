@@ -54,10 +54,10 @@ def after_epochs(space: LogWeights, lines: Sequence[Line], epochs: int | None) -
 
 
 def comparable(regime: str) -> list[Line]:
-    """Trainings of the regime's own length whose weights are such as a search may try."""
-    about = REGIMES[regime]
-    rounds, space = about.settings.search.rounds, about.space
-    lines = [line for line in of_regime(regime) if not is_long(line["arm"])]
+    """Trainings of the regime's own length and reward whose weights are such as a search may try."""
+    space, settings = REGIMES[regime].space, REGIMES[regime].settings
+    rounds, reward = settings.search.rounds, settings.training.reward
+    lines = [line for line in of_regime(regime) if not is_long(line["arm"]) and line["reward"] == reward]
     return [
         line
         for line in lines
