@@ -249,6 +249,12 @@ def test_a_stored_controller_steers_as_it_does_in_a_run(searched: Path) -> None:
         assert mine == pytest.approx(theirs)
 
 
+def test_it_takes_the_controller_of_a_published_search(tmp_path: Path) -> None:
+    search(lambda seed: Falling(), losses=list(NAMES), rounds=2, members=2, strategy="published", out=tmp_path / "run")
+    (first, *_) = weights_over(LossBalancer(tmp_path / "run", epochs=5), 5)
+    assert set(first) == set(NAMES)
+
+
 class Falling:
     """A member whose losses are 1 / (1 + round)."""
 

@@ -16,7 +16,7 @@ import shared_memory
 import torch
 from small_runs import small
 from toy_members import NAMES, QuadraticMember
-from worker_members import Says, Toys, broken, deadly, without_times
+from worker_members import Crowded, Says, Toys, broken, deadly, without_times
 
 from ada_segment.errors import ConfigError, DataError, RunError, SearchError
 from ada_segment.panoptic.registry import loss_table
@@ -112,6 +112,13 @@ def test_an_error_in_making_a_member_comes_back() -> None:
     with pytest.raises(SearchError, match="cannot make its member: FileNotFoundError: there are no pictures") as caught:
         run(broken, executor="processes", workers=1)
     assert "worker_members.py" in str(caught.value.__cause__)
+
+
+def test_a_worker_that_cannot_make_its_member_again_is_started_once_more(tmp_path: Path) -> None:
+    said = Says()
+    found = run(Crowded(tmp_path), executor="processes", workers=1, observer=said)
+    assert without_times(found.journal) == without_times(run(Toys()).journal)
+    assert [text.count("could not make its member: MemoryError: no room yet") for text in said.texts].count(1) == 1
 
 
 def test_our_own_errors_come_back_as_what_they_are() -> None:

@@ -312,6 +312,20 @@ def test_damaged_parts_of_a_round_are_trained_again(tmp_path: Path) -> None:
     assert not list((tmp_path / "run" / "checkpoints").glob("part-*"))
 
 
+def test_what_ends_a_search_does_not_cost_the_members_that_have_ended(tmp_path: Path) -> None:
+    class Fails(Says):
+        def member_finished(self, round: int, k: int, *_: Any) -> None:
+            if (round, k) == (1, 2):
+                raise SystemExit("the display is gone")
+
+    with pytest.raises(SystemExit):
+        run(out=tmp_path / "run", observer=Fails())
+    said = Says()
+    resumed = run(out=tmp_path / "run", resume=True, observer=said)
+    assert said.texts == ["going on with round 2 of 4, 3 of its members are done already"]
+    assert without_times(resumed.journal) == without_times(run().journal)
+
+
 def test_parts_are_written_within_a_round_when_that_is_asked_for(tmp_path: Path) -> None:
     seen: dict[float | None, list[int]] = {}
     for minutes in (0, None, 1000):

@@ -135,9 +135,29 @@ def test_an_evaluation_teaches_the_weighting_nothing(tmp_path: Path) -> None:
     assert ours.balancer.state_dict() == state
 
 
-def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(tmp_path: Path) -> None:
+def test_an_evaluation_within_an_epoch_belongs_to_that_epoch(tmp_path: Path) -> None:
+    ours = trainer(
+        tmp_path,
+        LossBalancer(WEIGHTS),
+        eval_dataset=Points(4),
+        eval_strategy="steps",
+        eval_steps=2,
+        monitor="eval_loss",
+    )
+    ours.train()
+    measured = {entry["epoch"]: entry["eval_loss"] for entry in ours.state.log_history if "eval_loss" in entry}
+    assert set(measured) == {0.5, 1.0, 1.5, 2.0}
+    assert [record["members"][0]["reward"] for record in ours.balancer.journal] == [measured[1.0], measured[2.0]]
+
+
+@pytest.mark.parametrize("saved", [{"save_strategy": "epoch"}, {"save_strategy": "steps", "save_steps": 4}])
+def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(
+    saved: dict[str, Any], tmp_path: Path
+) -> None:
+    """An epoch has four steps: a checkpoint of the fourth is written just before the epoch ends."""
+
     def made(out: Path) -> Any:
-        return trainer(out, LossBalancer("famo", ["fit", "size"]), save_strategy="epoch", num_train_epochs=3)
+        return trainer(out, LossBalancer("famo", ["fit", "size"]), num_train_epochs=3, **saved)
 
     whole = made(tmp_path / "whole")
     whole.train()

@@ -123,10 +123,14 @@ def test_the_losses_may_lie_in_a_larger_dict(library: Any, tmp_path: Path) -> No
     assert set(module.outputs[1]["parts"]) == set(NAMES)
 
 
-@pytest.mark.parametrize("at_train_end", [True, False])
-def test_it_goes_on_from_a_checkpoint(library: Any, at_train_end: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "when", [{"save_on_train_epoch_end": True}, {"save_on_train_epoch_end": False}, {"every_n_train_steps": 4}]
+)
+def test_it_goes_on_from_a_checkpoint(library: Any, when: dict[str, Any], tmp_path: Path) -> None:
+    """An epoch has four steps: a checkpoint of the fourth is written just before the epoch ends."""
+
     def saving() -> Any:
-        return library.callbacks.ModelCheckpoint(tmp_path, save_on_train_epoch_end=at_train_end, save_last=True)
+        return library.callbacks.ModelCheckpoint(tmp_path, save_last=True, **when)
 
     whole = callback("dwa")
     fit(library, make_module(library), whole, folder=tmp_path, max_epochs=4, enable_checkpointing=False)
@@ -144,6 +148,18 @@ def test_it_goes_on_from_a_checkpoint(library: Any, at_train_end: bool, tmp_path
     for mine, theirs in zip(again.balancer.journal, whole.balancer.journal, strict=True):
         assert mine["members"][0]["weights"] == pytest.approx(theirs["members"][0]["weights"], rel=1e-6)
         assert mine["members"][0]["losses"] == pytest.approx(theirs["members"][0]["losses"], rel=1e-6)
+
+
+def test_a_training_that_failed_leaves_the_module_as_it_was(library: Any, tmp_path: Path) -> None:
+    module, balancing = make_module(library), callback(log=False)
+    bias = module.network[2].bias.data
+    right = bias.clone()
+    bias.fill_(torch.inf)
+    with pytest.raises(LossError, match="not finite"):
+        fit(library, module, balancing, folder=tmp_path, enable_checkpointing=False, num_sanity_val_steps=0)
+    assert "training_step" not in vars(module)
+    bias.copy_(right)
+    fit(library, module, callback(), folder=tmp_path, enable_checkpointing=False)
 
 
 def test_mixed_precision(library: Any, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from toy_members import NAMES, QuadraticMember
 
@@ -173,6 +174,18 @@ def test_a_round_that_fails_twice_ends_the_search_and_keeps_the_rest(tmp_path: P
     resumed = run(QuadraticMember(target=TARGET), out=tmp_path / "run", members=3, resume=True)
     assert without_times(resumed.journal[:2]) == journal_of(tmp_path / "run")[:2]
     assert len(resumed.journal) == 4
+
+
+def test_a_state_that_could_not_be_copied_is_refused_before_anything_is_trained() -> None:
+    class Arrays(QuadraticMember):
+        def state_dict(self) -> dict[str, Any]:
+            return {"x": np.zeros(2)}
+
+        def train(self, *_: Any, **__: Any) -> dict[str, float]:
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"a state holds tensors.*not <class 'numpy.ndarray'>; of an array make a"):
+        search(lambda seed: Arrays(), losses=NAMES, rounds=2, members=3)
 
 
 def test_wrong_loss_names_are_an_error_and_no_failure() -> None:

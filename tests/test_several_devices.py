@@ -106,8 +106,55 @@ def test_ranks_that_share_the_pictures_find_the_reward_of_one_process(ranks: tup
 
 def test_what_stops_one_rank_stops_all(ranks: tuple[Any, Any]) -> None:
     """Not for ever, waiting for each other."""
-    assert "another process of this model has failed" in ranks[0]["said"]
-    assert "picture 3 is torn" in ranks[1]["said"]
+    assert ranks[0]["said"] == "rank 1 failed with its share of the pictures: OSError: picture 3 is torn"
+    assert ranks[1]["said"] == "picture 3 is torn"
+
+
+ALONE = """
+import sys
+from pathlib import Path
+import time
+from small_runs import small
+from test_several_devices import CHANGES
+from ada_segment.runs import search_run
+from ada_segment.runs.data import open_data
+from ada_segment.runs.member import build_member
+from ada_segment.training.member import build_fabric
+
+settings = small(training__devices=2, search__rounds=1, search__members=1, **CHANGES)
+out = Path(sys.argv[1])
+mark, told = out.with_name("the second rank is done"), []
+
+
+def finish_run(*args, **more):
+    for _ in range(600):
+        if mark.exists():
+            return out.with_name("the first did not wait").touch()
+        time.sleep(0.1)
+
+
+search_run.finish_run = finish_run
+search_run.run_search(settings, out)
+mark.touch() if build_fabric(settings.training).global_rank == 1 else None
+few = small(training__devices=2, training__batch_size=1, **CHANGES)
+try:
+    build_member(few, open_data(few), seed=0)
+except Exception as error:
+    out.with_name("few").write_text(str(error))
+member = build_member(settings, open_data(settings), seed=0)
+if member.fabric.global_rank == 1:
+    member.transform = None  # one rank's pictures cannot be made
+member.train(dict.fromkeys(member.loss_names, 1.0), round=0, seed=0)
+"""
+
+
+def test_ranks_do_not_wait_for_the_end_of_a_run_nor_for_one_that_fails_in_training(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(ALONE)
+    with pytest.raises(AssertionError, match="rank 1 ends: TypeError") as caught:
+        launch(script, tmp_path / "run", launcher=TORCHRUN)
+    assert (tmp_path / "the first did not wait").exists(), caught
+    assert (tmp_path / "few").read_text().startswith("training.devices = 2 cannot share a batch of 1 pictures; ")
 
 
 def test_all_ranks_end_with_the_weights_of_one_process(ranks: tuple[Any, Any]) -> None:

@@ -239,7 +239,16 @@ def test_a_function_is_asked_once_an_epoch() -> None:
         for _ in range(2):
             assert weighting.weights(leaves(1.0, 1.0, 1.0)) == {"mask": 1.0, "box": float(epoch), "class": 0.0}
         weighting.end_epoch(dict.fromkeys(NAMES, math.nan))
-    assert asked == [0, 1, 2, 3]
+    assert asked == [0, 1, 2]
+
+
+def test_a_function_need_not_know_an_epoch_after_the_last() -> None:
+    plan = [{"mask": 1.0, "box": 2.0, "class": 0.0}]
+    weighting = EpochFunction(NAMES, lambda epoch: plan[epoch])
+    weighting.end_epoch(dict.fromkeys(NAMES, 1.0))
+    again = EpochFunction(NAMES, lambda epoch: plan[epoch])
+    again.load_state_dict(weighting.state_dict())
+    assert again.state_dict() == {"epoch": 1}
 
 
 # --- properties
@@ -438,8 +447,9 @@ def test_settings_that_do_not_fit_are_refused(make: Callable[[], Any], text: str
 
 def test_a_function_that_gives_other_names_is_refused_with_its_epoch() -> None:
     weighting = EpochFunction(NAMES, lambda epoch: {"mask": 1.0, "box": 1.0} | ({} if epoch else {"class": 1.0}))
+    weighting.end_epoch(dict.fromkeys(NAMES, 1.0))
     with pytest.raises(LossError, match="weights of epoch 1 and losses do not fit: missing: class"):
-        weighting.end_epoch(dict.fromkeys(NAMES, 1.0))
+        weighting.weights(leaves(1.0, 1.0, 1.0))
 
 
 def test_a_state_of_other_losses_is_refused() -> None:

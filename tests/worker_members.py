@@ -94,6 +94,30 @@ def deadly(seed: int) -> Toy:
     os._exit(7)
 
 
+@dataclass(frozen=True)
+class Crowded:
+    """Makes members whose first one is killed in its second round; the one made in its place finds no room, once."""
+
+    folder: Path
+
+    def __call__(self, seed: int) -> Toy:
+        if (self.folder / "killed").exists() and not (self.folder / "no room").exists():
+            (self.folder / "no room").touch()
+            raise MemoryError("no room yet")
+        return CrowdedToy(self.folder)
+
+
+class CrowdedToy(Toy):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Toys(folder=folder))
+
+    def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
+        losses = super().train(weights, round=round, seed=seed)
+        if round == 1:
+            self._go_wrong("kill once", losses)
+        return losses
+
+
 class Says:
     """An observer that keeps what is said."""
 

@@ -382,6 +382,7 @@ def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
 def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) -> None:
     from ada_segment.panoptic.registry import loss_table
     from ada_segment.report.display import make_display
+    from ada_segment.report.run_files import METRICS
     from ada_segment.runs.search_run import run_search
     from ada_segment.runs.summary import show
 
@@ -393,7 +394,8 @@ def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) 
     except KeyboardInterrupt:
         console.print(f"interrupted; the same command with --resume goes on where {out} is", markup=False)
         raise typer.Exit(130) from None
-    show(out, console)
+    if (out / METRICS).exists():  # else this is another rank, and the first one is still at it
+        show(out, console)
 
 
 def main() -> None:

@@ -135,14 +135,18 @@ def read_about(path: Path) -> dict[str, Any]:
 
 
 def copy_state(state: Any) -> Any:
-    """A copy of a nested state whose tensors share no memory with the original's and lie on the CPU."""
+    """A copy of a nested state whose tensors share no memory with the original's and lie on the CPU.
+
+    Raises:
+        TypeError: it holds something else than `save_state` can store, which might not be copied either.
+    """
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
         return {key: copy_state(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
         return type(state)(copy_state(value) for value in state)
-    return state
+    return _plain(state)
 
 
 def _parts(state: object, about: dict[str, Any] | None) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -183,9 +187,16 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [_flatten(item, tensors) for item in value]}
+    return {"value": _plain(value)}
+
+
+def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
-        return {"value": value}
-    raise TypeError(f"a state holds tensors, numbers, strings, None, dicts, lists and tuples, not {type(value)}")
+        return value
+    raise TypeError(
+        f"a state holds tensors, numbers, strings, None, dicts, lists and tuples, not {type(value)}; "
+        f"of an array make a tensor"
+    )
 
 
 def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:

@@ -82,6 +82,11 @@ class LossBalancer:
         """The weights of the last total, d total / d loss by name; empty before the first."""
         return dict(self.weighting.last)
 
+    @property
+    def within_epoch(self) -> bool:
+        """Whether there were totals since the last epoch ended."""
+        return bool(self._count)
+
     def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The total of raw, 0-d losses: a 0-d tensor to call `backward` on.
 

@@ -89,7 +89,7 @@ def _controlled(
     about = controller.about()
     names = tuple(losses) if losses is not None else controller.losses
     defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})
-    groups = {name: about["groups"].get(name, name) for name in names} | dict(groups or {})
+    groups = {name: about.get("groups", {}).get(name, name) for name in names} | dict(groups or {})
     check_names(defaults, names, "defaults and losses")
     check_names(groups, names, "groups and losses")
     return ControlledWeighting(controller.rebound(names, defaults, groups), epochs=epochs)

@@ -119,12 +119,25 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
     from transformers import TrainerCallback
 
     class Epochs(TrainerCallback):
+        metric: float | None = None  # of an evaluation within the epoch
+
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            # A checkpoint of an epoch's last step was written just before the epoch ended.
+            if balancer.within_epoch and float(state.epoch or 0).is_integer():
+                balancer.end_epoch(self.metric)
+            self.metric = None
+
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            balancer.end_epoch()
+            balancer.end_epoch(self.metric)
+            self.metric = None
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             value = (kwargs.get("metrics") or {}).get(monitor)
-            if value is not None and balancer.journal:  # the Trainer evaluates after the epoch's end
+            if value is None:
+                return
+            if balancer.within_epoch:
+                self.metric = float(value)
+            elif balancer.journal:
                 balancer.journal[-1]["members"][0]["reward"] = float(value)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

@@ -63,6 +63,15 @@ class _BalanceLosses:
             del pl_module.training_step  # the instance's, which hides that of the class
             self._original = None
 
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Likewise: after a training that has failed Lightning calls no `teardown`."""
+        self.teardown(trainer, pl_module, "fit")
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """End an epoch whose end the checkpoint that was resumed does not know, since it was written just before."""
+        if batch_idx == 0 and self.balancer.within_epoch:
+            self.balancer.end_epoch()
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Tell the balancer, with the metric that is monitored."""
         metric = trainer.callback_metrics.get(self.monitor) if self.monitor is not None else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.controller.base import Controller
-from ada_segment.errors import ConfigError, SearchError
+from ada_segment.errors import AdaSegmentError, ConfigError, SearchError
 from ada_segment.population.executors.base import Executor, Job, Outcome
 from ada_segment.population.executors.registry import EXECUTORS, executor_settings
 from ada_segment.population.executors.settings import ExecutorSettings
@@ -154,8 +154,9 @@ def search(
             for round in range(len(progress.journal), rounds):
                 assert place is not None
                 _play(round, progress, task, strategy, place, observer, folder, parts, interruption)
-        except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt), interruption.whole():
+        except BaseException:
+            # Whatever stops it; and the disk may be what does.
+            with suppress(KeyboardInterrupt, OSError, AdaSegmentError), interruption.whole():
                 parts.write()
             raise
         finally:

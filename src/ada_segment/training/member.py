@@ -18,7 +18,7 @@ from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.evaluation import check_reward, predict_all, reward_of, reward_parts
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
-from ada_segment.training.ranks import raised_alike, share_buffers, summed
+from ada_segment.training.ranks import ended_with_it, raised_alike, share_buffers, summed
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
 from ada_segment.training.warm_start import Start, start_from
 from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
@@ -83,6 +83,11 @@ class PanopticMember:
         self.step = 0
 
         self.fabric = fabric or build_fabric(training)
+        if (ranks := self.fabric.world_size) > (least := min(training.batch_size, len(train))):
+            raise ConfigError(
+                f"training.devices = {ranks} cannot share a batch of {least} pictures; take fewer devices, or more "
+                f"than training.batch_size = {training.batch_size} and {len(train)} training pictures"
+            )
         torch.manual_seed(seed)
         network = build_model(model, train.categories)
         self.fresh = start_from(start, network, settings=model, categories=train.categories) if start else []
@@ -114,14 +119,15 @@ class PanopticMember:
         used: list[dict[str, float]] = []
         for epoch in range(self.settings.epochs_per_round):
             seen: list[dict[str, float]] = []
-            for images, targets in self._batches(seed + epoch):
-                losses: dict[str, Tensor] = self.model(images, targets)
-                self.optimizer.zero_grad()
-                self.fabric.backward(self.weighting.total(losses, factors))
-                self._step()
-                self.weighting.learn()
-                used.append(self.weighting.last)
-                seen.append(self.weighting.values)
+            with ended_with_it(self.fabric):
+                for images, targets in self._batches(seed + epoch):
+                    losses: dict[str, Tensor] = self.model(images, targets)
+                    self.optimizer.zero_grad()
+                    self.fabric.backward(self.weighting.total(losses, factors))
+                    self._step()
+                    self.weighting.learn()
+                    used.append(self.weighting.last)
+                    seen.append(self.weighting.values)
             epochs.append(mean_values(seen))
             self.weighting.end_epoch(epochs[-1])
         if self._moves:

@@ -1,4 +1,4 @@
-"""What the ranks of one model, each a process with a device, have to do together when they score it."""
+"""What the ranks of one model, each a process with a device, have to do together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from torch import distributed as dist
 from torch import nn
+
+from ada_segment.errors import LossError
 
 
 def summed(fabric: Fabric, array: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,12 +37,38 @@ def raised_alike(fabric: Fabric) -> Iterator[None]:
     """What one rank raises in here is raised on all, which would otherwise wait for it in vain.
 
     Raises:
-        RuntimeError: it was another rank; that one raises its own error.
+        RuntimeError: it was another rank; the text says which, and what it raised.
     """
     try:
         yield
-    except Exception:
-        summed(fabric, np.ones(1))
+    except Exception as error:
+        _told(fabric, f"{type(error).__name__}: {error}")
         raise
-    if summed(fabric, np.zeros(1)).any():
-        raise RuntimeError("another process of this model has failed with its share of the pictures; it says why")
+    for rank, text in enumerate(_told(fabric, None)):
+        if text is not None:
+            raise RuntimeError(f"rank {rank} failed with its share of the pictures: {text}")
+
+
+def _told(fabric: Fabric, text: str | None) -> list[str | None]:
+    """What each rank has to say."""
+    texts = [text] * fabric.world_size
+    if fabric.world_size > 1:
+        dist.all_gather_object(texts, text)
+    return texts
+
+
+@contextmanager
+def ended_with_it(fabric: Fabric) -> Iterator[None]:
+    """Of several ranks, one that raises something in a training step ends its process.
+
+    The others are in the middle of a step that needs it. So the group ends as well: a worker's is started again, and
+    a run of its own can be resumed. Losses that are not usable are means over the ranks, and raised by all.
+    """
+    try:
+        yield
+    except LossError:
+        raise
+    except Exception as error:
+        if fabric.world_size == 1:
+            raise
+        raise SystemExit(f"rank {fabric.global_rank} ends: {type(error).__name__}: {error}") from error

@@ -25,9 +25,13 @@ class EpochFunction(Weighting):
     def __init__(self, losses: Iterable[str], function: Callable[[int], Mapping[str, float]]) -> None:
         super().__init__(losses)
         self.function = function
-        self._turn_to(0)
+        self._weights: dict[str, float] = {}
+        self._epoch = 0
+        self._ask()
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        if not self._weights:
+            self._ask()
         return self._weights
 
     def end_epoch(self, means: Mapping[str, float]) -> None:
@@ -41,6 +45,10 @@ class EpochFunction(Weighting):
         self._turn_to(state["epoch"])
 
     def _turn_to(self, epoch: int) -> None:
-        weights = self.function(epoch)
-        check_names(weights, self.names, f"weights of epoch {epoch} and losses")
-        self._weights, self._epoch = check_weights(weights), epoch
+        """Without asking: a function need not know an epoch after the last one."""
+        self._weights, self._epoch = {}, epoch
+
+    def _ask(self) -> None:
+        weights = self.function(self._epoch)
+        check_names(weights, self.names, f"weights of epoch {self._epoch} and losses")
+        self._weights = check_weights(weights)

@@ -93,6 +93,7 @@ class Pool:
         self._ready: set[int] = set()
         self._starting: dict[int, float] = {}
         self._lost_starts: Counter[int] = Counter()
+        self._could: set[int] = set()  # places whose worker has made a member before
         self._round = 0
         for place in range(crew.size):
             self._start(place)
@@ -138,8 +139,12 @@ class Pool:
                     self._starting.pop(place, None)
                     self._lost_starts[place] = 0
                     self._ready.add(place)
+                    self._could.add(place)
                 elif isinstance(event, Unfit):
-                    raise _cannot_make(event)
+                    if place not in self._could:
+                        raise _cannot_make(event)
+                    self._crew.stop(place)
+                    self._mourn(Lost(place, f"it could not make its member: {event.kind}: {event.text}"), None)
                 elif isinstance(event, Done):
                     if event.spoiled:
                         self._crew.stop(place)
