@@ -28,9 +28,8 @@ def arms(regime: str, population: str = "") -> str:
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
-        if not runs or arm in SHIFTED or (is_long(arm) and arm != BASELINE + LONG):
-            continue
-        if arm in ABLATIONS and arm != search:
+        elsewhere = arm in SHIFTED or arm in ABLATIONS or is_long(arm)  # in tables of their own
+        if not runs or (elsewhere and arm not in (search, BASELINE + LONG)):
             continue
         bases = baseline if arm != BASELINE else {}
         rows.append(
@@ -60,16 +59,18 @@ def ablation(regime: str) -> str:
     baseline, as_it_is = by_seed(lines, BASELINE), by_seed(lines, OURS)
     rows: list[list[object]] = []
     for arm, change in ((OURS, "nothing"), *ABLATIONS.items()):
-        runs = sorted((line for line in lines if line["arm"] == arm), key=lambda line: line["seed"])
+        runs = sorted(
+            (line for line in lines if line["arm"] == arm and line["seed"] in as_it_is), key=lambda line: line["seed"]
+        )
         if not runs:
             continue
         row: list[object] = [change, runs[0]["members"], len(runs), shown(estimate([pq(run) for run in runs]))]
         row.append(shown(estimate(changes(runs, baseline)), signed=True))
+        bases = as_it_is if arm != OURS else {}
         for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
-            lost = changes(runs, as_it_is, how, group) if arm != OURS else []
-            row.append(shown(estimate(lost), signed=True))
-        by_number = (f"{line['seed']}: {pq(line) - pq(as_it_is[line['seed']]):+.1f}" for line in runs if arm != OURS)
-        rows.append([*row, ", ".join(by_number)])
+            row.append(shown(estimate(changes(runs, bases, how, group)), signed=True))
+        paired = zip(runs if bases else [], changes(runs, bases), strict=True)
+        rows.append([*row, ", ".join(f"{run['seed']}: {gained:+.1f}" for run, gained in paired)])
     headings = ["changed", "members", "seeds", "PQ", "less default", "less the search as it is", "things", "stuff"]
     return table([*headings, "PQ, usual thresholds", "by seed"], rows)
 

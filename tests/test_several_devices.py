@@ -123,7 +123,7 @@ from ada_segment.training.member import build_fabric
 
 settings = small(training__devices=2, search__rounds=1, search__members=1, **CHANGES)
 out = Path(sys.argv[1])
-mark, told = out.with_name("the second rank is done"), []
+mark = out.with_name("the second rank is done")
 
 
 def finish_run(*args, **more):
@@ -135,7 +135,8 @@ def finish_run(*args, **more):
 
 search_run.finish_run = finish_run
 search_run.run_search(settings, out)
-mark.touch() if build_fabric(settings.training).global_rank == 1 else None
+if build_fabric(settings.training).global_rank == 1:
+    mark.touch()
 few = small(training__devices=2, training__batch_size=1, **CHANGES)
 try:
     build_member(few, open_data(few), seed=0)

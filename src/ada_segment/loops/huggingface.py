@@ -124,12 +124,11 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             # A checkpoint of an epoch's last step was written just before the epoch ended.
             if balancer.within_epoch and float(state.epoch or 0).is_integer():
-                balancer.end_epoch(self.metric)
+                balancer.end_epoch()
             self.metric = None
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             balancer.end_epoch(self.metric)
-            self.metric = None
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             value = (kwargs.get("metrics") or {}).get(monitor)

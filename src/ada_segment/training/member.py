@@ -1,6 +1,7 @@
 """Panoptic training as a member of a population: one model, its optimiser, its pictures."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.evaluation import check_reward, predict_all, reward_of, reward_parts
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
-from ada_segment.training.ranks import ended_with_it, raised_alike, share_buffers, summed
+from ada_segment.training.ranks import ended_with_it, mean, raised_alike, share_buffers, summed
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
 from ada_segment.training.warm_start import Start, start_from
 from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
@@ -97,7 +98,7 @@ class PanopticMember:
         self._moves = weighting is not None
         self.weighting = weighting or equal(self.loss_names)
         if self.fabric.world_size > 1:
-            self.weighting.average = self._mean_over_ranks
+            self.weighting.average = partial(mean, self.fabric)
         self.ema: AveragedModel | None = None
         if training.ema_decay is not None:
             average = get_ema_multi_avg_fn(training.ema_decay)
@@ -133,11 +134,6 @@ class PanopticMember:
         if self._moves:
             self.effective_weights = mean_values(used)
         return mean_values(epochs)
-
-    def _mean_over_ranks(self, values: Tensor) -> Tensor:
-        means = self.fabric.all_reduce(values, reduce_op="mean")
-        assert isinstance(means, Tensor)
-        return means
 
     def _batches(self, seed: int) -> Any:
         for images, targets in training_batches(

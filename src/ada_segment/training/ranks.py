@@ -13,6 +13,13 @@ from torch import nn
 from ada_segment.errors import LossError
 
 
+def mean(fabric: Fabric, values: torch.Tensor) -> torch.Tensor:
+    """The mean over all ranks, each of which has to call this; the same on all."""
+    means = fabric.all_reduce(values, reduce_op="mean")
+    assert isinstance(means, torch.Tensor)
+    return means
+
+
 def summed(fabric: Fabric, array: NDArray[np.float64]) -> NDArray[np.float64]:
     """The sum over all ranks, each of which has to call this; the same on all."""
     if fabric.world_size == 1:

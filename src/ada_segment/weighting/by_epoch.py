@@ -25,8 +25,7 @@ class EpochFunction(Weighting):
     def __init__(self, losses: Iterable[str], function: Callable[[int], Mapping[str, float]]) -> None:
         super().__init__(losses)
         self.function = function
-        self._weights: dict[str, float] = {}
-        self._epoch = 0
+        self._turn_to(0)
         self._ask()
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
@@ -46,7 +45,8 @@ class EpochFunction(Weighting):
 
     def _turn_to(self, epoch: int) -> None:
         """Without asking: a function need not know an epoch after the last one."""
-        self._weights, self._epoch = {}, epoch
+        self._epoch = epoch
+        self._weights: dict[str, float] = {}
 
     def _ask(self) -> None:
         weights = self.function(self._epoch)
