@@ -137,6 +137,7 @@ REGIMES = {
     "scenes-resnet18": Regime("tiny", {"data.source": "scenes", "model.backbone": "resnet18"}),
     "scenes-ten-losses": Regime("tiny", {"data.source": "scenes", "model.name": "cascade-panoptic-fpn"}),
     "facades-crops": Regime("tiny", FACADES),
+    "facades-ten-losses": Regime("tiny", FACADES | {"model.name": "cascade-panoptic-fpn"}),
     "facades-warm": Regime("tiny", FACADES | {"training.lr": 0.0015}, start=FACADES | {"search.rounds": 24}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
