@@ -16,6 +16,7 @@ from PIL import Image
 from small_runs import arguments
 
 from ada_segment.cli import main
+from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.data.writing import write_scenes
 from ada_segment.training.member import PanopticMember
 
@@ -157,6 +158,82 @@ def test_wrong_settings_are_one_line(command: Command, tmp_path: Path, words: li
     run = tmp_path / "run"
     refused(command("search", "--out", run, *words), *texts)
     assert not run.exists()
+
+
+@pytest.fixture
+def resolved(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Settings]:
+    """The settings with which `ada-segment ARGUMENTS` would start."""
+
+    def settings_of(*words: str | Path) -> Settings:
+        started: list[Settings] = []
+        monkeypatch.setattr("ada_segment.cli._run", lambda settings, *_: started.append(settings))
+        status, _, error = command(*words, "--out", tmp_path / "run")
+        assert status == 0, error
+        return started[0]
+
+    return settings_of
+
+
+@pytest.fixture
+def of_a_search(tmp_path: Path) -> Path:
+    """The settings of a search on a folder, as its run folder keeps them."""
+    file = tmp_path / "search.yaml"
+    flags = {"data.source": "my/data", "search.members": 3, "search.settings": {"memory": 4}}
+    file.write_text(to_yaml(resolve(preset="small", flags=flags)))
+    return file
+
+
+def test_a_file_counts_where_no_option_is_given(resolved: Callable[..., Settings], of_a_search: Path) -> None:
+    kept = resolve(file=of_a_search)
+    assert resolved("search", "--config", of_a_search) == kept
+    assert resolved("search", "--config", of_a_search, "--data", "scenes").data.source == "scenes"
+    assert resolved("search", "--set", "data.source=my/data") == resolve(
+        preset="small", flags={"data.source": "my/data"}
+    )
+    assert resolved("search") == resolve(preset="tiny")
+
+
+def test_one_model_is_trained_with_the_settings_of_a_search(
+    resolved: Callable[..., Settings], of_a_search: Path, tmp_path: Path
+) -> None:
+    one = resolved("train", "--config", of_a_search)
+    assert (one.data.source, one.search.weights, one.search.members) == ("my/data", "default", 1)
+    assert one.search.settings == {}  # they were the strategy's
+    dwa = resolved("train", "--config", of_a_search, "--weights", "dwa", "--set", "search.settings.temperature=3")
+    assert (dwa.search.weights, dwa.search.settings) == ("dwa", {"temperature": 3})
+    again = tmp_path / "dwa.yaml"
+    again.write_text(to_yaml(dwa))
+    assert resolved("train", "--config", again) == dwa
+    assert resolved("train", "--config", again, "--weights", "default").search.settings == {}
+    assert resolved("train", "--set", "search.weights=dwa").search.weights == "dwa"
+    assert resolved("train", "--set", "search.weights=null").search.weights == "default"
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["train", "--set", "search.members=3"], "search.members"),
+        (["train", "--set", "search.strategy=pbt"], "search.strategy"),
+        (["train", "--set", "search.settings.memory=3"], "search.settings"),
+        (["train", "--weights", "weights.json", "--set", "search.settings.memory=3"], "search.settings"),
+        (["search", "--set", "search.weights=dwa"], "search.weights"),
+        (["search", "--set", "training.learning_rate=null"], "training.learning_rate"),
+        (["search", "--set", "training.learning_rate="], "training.learning_rate"),
+        (["search", "--set", "training.lr=~"], "training.lr = None"),
+    ],
+)
+def test_a_setting_that_cannot_count_is_refused(
+    command: Command, tmp_path: Path, words: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("weights.json").write_text("{}")
+    refused(command(*words, "--out", "run"), text)
+    assert not Path("run").exists()
+
+
+def test_a_setting_that_may_be_none_can_be_made_so(resolved: Callable[..., Settings]) -> None:
+    assert resolve(preset="tiny").training.ema_decay is not None
+    assert resolved("search", "--set", "training.ema_decay=null").training.ema_decay is None
 
 
 def test_an_interrupted_search_says_how_to_go_on(

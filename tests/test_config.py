@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ada_segment.config import BOUNDS, default_preset, from_tree, parse_value, preset_names, read_yaml, resolve, to_yaml
+from ada_segment.config import (
+    BOUNDS,
+    Settings,
+    default_preset,
+    from_tree,
+    parse_value,
+    preset_names,
+    read_yaml,
+    resolve,
+    to_yaml,
+)
 from ada_segment.errors import ConfigError
 
 
@@ -31,11 +41,27 @@ def test_every_preset_opens_with_its_command_and_is_short(preset: str) -> None:
 def test_flags_override_the_file_and_the_file_the_preset(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("training: {lr: 1e-4, batch_size: 2}\nsearch: {rounds: 7}\n")
-    settings = resolve(preset="tiny", file=file, flags={"training.batch_size": 3, "seed": None})
+    settings = resolve(preset="tiny", file=file, flags={"training.batch_size": 3})
     assert settings.training.lr == 1e-4
     assert settings.training.batch_size == 3
     assert settings.search.rounds == 7
     assert settings.model.backbone == resolve(preset="tiny").model.backbone
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [
+        ({}, {"memory": 4}),
+        ({"search.strategy": "ada-segment", "search.weights": None}, {"memory": 4}),
+        ({"search.settings.trust": 1.0}, {"memory": 4, "trust": 1.0}),
+        ({"search.strategy": "pbt"}, {}),
+        ({"search.settings.temperature": 3, "search.weights": "dwa"}, {"temperature": 3}),
+    ],
+)
+def test_settings_of_a_strategy_go_with_it(flags: dict[str, object], kept: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("search: {settings: {memory: 4}}\n")
+    assert resolve(file=file, flags=flags).search.settings == kept
 
 
 def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
@@ -64,6 +90,10 @@ def test_epochs_set_the_rounds() -> None:
         ({"augmentation": {"scale": [1]}}, "needs 2 values"),
         ({"augmentation": {"train_sizes": "large"}}, "is not a list"),
         ({"search": {"settings": [1]}}, "is not a mapping"),
+        ({"augmentation": {"train_sizes": [64, 8]}}, "augmentation.train_sizes = 8 is out of bounds"),
+        ({"augmentation": {"scale": [0, 1]}}, "augmentation.scale = 0.0 is out of bounds"),
+        ({"augmentation": {"scale": [2, 1]}}, "augmentation.scale = (2.0, 1.0)"),
+        ({"training": {"steps_at": [0.5, 1.5]}}, "training.steps_at = 1.5 is out of bounds"),
     ],
 )
 def test_what_is_wrong_is_named(tree: dict[str, object], text: str) -> None:
@@ -76,8 +106,14 @@ def test_what_is_wrong_is_named(tree: dict[str, object], text: str) -> None:
 def test_bounds_hold_and_name_the_key(key: str) -> None:
     least, _ = BOUNDS[key]
     assert least is not None
+    value: object = int(least) - 1 if least == int(least) else 0
+    usual: object = Settings()
+    for part in key.split("."):
+        usual = getattr(usual, part)
+    if isinstance(usual, tuple):
+        value = [value, value]
     with pytest.raises(ConfigError, match=f"{key} = "):
-        resolve(flags={key: int(least) - 1 if least == int(least) else 0})
+        resolve(flags={key: value})
 
 
 def test_unknown_presets_and_files_are_refused(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ convert_app = typer.Typer(help="Make COCO panoptic data out of other formats.", 
 app.add_typer(data_app, name="data")
 data_app.add_typer(convert_app, name="convert")
 
-Data = Annotated[str, typer.Option("--data", help="'scenes' (generated) or a folder in COCO panoptic format.")]
+Data = Annotated[
+    str | None, typer.Option("--data", help="'scenes' (generated, the default) or a folder in COCO panoptic format.")
+]
 Model = Annotated[str | None, typer.Option(help="panoptic-fpn, cascade-panoptic-fpn, hf:mask2former, hf:PATH, ...")]
 Backbone = Annotated[str | None, typer.Option(help="thin-resnet, resnet50, mobilenet_v3_small, timm:NAME, ...")]
 Preset = Annotated[str | None, typer.Option(help="tiny, small, r50-1x, r50-3x, r101-3x or mask2former.")]
@@ -53,7 +55,7 @@ NewData = Annotated[Path, typer.Argument(help="Folder to write, in COCO panoptic
 @app.command(epilog="Example: ada-segment search --data scenes --preset tiny --members 2 --rounds 3 --out runs/first")
 def search(
     out: Out,
-    data: Data = "scenes",
+    data: Data = None,
     model: Model = None,
     backbone: Backbone = None,
     preset: Preset = None,
@@ -96,27 +98,28 @@ def search(
         search__workers=workers,
         search__ray_address=ray_address,
     )
-    _run(
-        config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags),
-        out,
-        resume,
-        tensorboard,
-    )
+    found = _resolve(preset, config_file, flags)
+    if found.search.weights is not None:
+        raise ConfigError(
+            f"search.weights = {found.search.weights} is for one model, whose weights are known; train it with "
+            f"`ada-segment train`, or search with --set search.weights=null"
+        )
+    _run(found, out, resume, tensorboard)
 
 
 @app.command(epilog="Example: ada-segment train --data scenes --weights runs/first --epochs 3 --out runs/second")
 def train(
     out: Out,
     weights: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="default, a run folder (its controller steers; of several, with commas between them, one that has "
-            "learned from all), a JSON file of weights, a weighting (uncertainty, uw-so, dwa, rlw, famo, gradnorm, "
-            "pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
+            help="default (if not given), a run folder (its controller steers; of several, with commas between them, "
+            "one that has learned from all), a JSON file of weights, a weighting (uncertainty, uw-so, dwa, rlw, famo, "
+            "gradnorm, pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
         ),
-    ] = "default",
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,
-    data: Data = "scenes",
+    data: Data = None,
     model: Model = None,
     backbone: Backbone = None,
     preset: Preset = None,
@@ -137,14 +140,17 @@ def train(
         augmentation__size=size,
         training__start=start,
         seed=seed,
+        search__weights=weights,
     )
-    flags |= {"search.members": 1, "search.weights": weights}
-    _run(
-        config.resolve(preset=preset or config.default_preset(data), file=config_file, flags=flags, epochs=epochs),
-        out,
-        resume,
-        tensorboard,
-    )
+    if "search.strategy" in flags or flags.get("search.members", 1) != 1:
+        raise ConfigError(
+            "search.strategy and search.members are for a population, and this trains one model; leave them out, or "
+            "use `ada-segment search`"
+        )
+    flags["search.members"] = 1
+    if _resolve(preset, config_file, flags).search.weights is None:
+        flags["search.weights"] = "default"
+    _run(_resolve(preset, config_file, flags, epochs=epochs), out, resume, tensorboard)
 
 
 @app.command(epilog="Example: ada-segment evaluate runs/first --split val")
@@ -369,14 +375,23 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
-    """Flags by dotted key (__ stands for the dot), then what --set says, which has the last word."""
-    found = {key.replace("__", "."): value for key, value in flags.items()}
+    """Given flags by dotted key (__ stands for the dot), then what --set says, which has the last word."""
+    found = {key.replace("__", "."): value for key, value in flags.items() if value is not None}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting!r} is not KEY=VALUE; write for example --set training.lr=0.01")
         found[key] = config.parse_value(value)
     return found
+
+
+def _resolve(
+    preset: str | None, file: Path | None, flags: dict[str, Any], *, epochs: int | None = None
+) -> config.Settings:
+    """The settings of a run; without a preset, over the one for the data that file or flags name."""
+    if preset is None:
+        preset = config.default_preset(config.resolve(file=file, flags=flags).data.source)
+    return config.resolve(preset=preset, file=file, flags=flags, epochs=epochs)
 
 
 def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) -> None:

@@ -71,7 +71,7 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
 
 
-# Least and greatest value of a number; None is no bound.
+# Least and greatest value of a number, or of each in a list; None is no bound.
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "seed": (0, None),
     "data.scenes_train": (2, None),
@@ -94,6 +94,8 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "model.candidates": (1, None),
     "augmentation.size": (16, None),
     "augmentation.max_size": (16, None),
+    "augmentation.train_sizes": (16, None),
+    "augmentation.scale": (0.01, 100),
     "augmentation.flip": (0, 1),
     "augmentation.crop": (16, None),
     "augmentation.colour": (0, 0.999),
@@ -102,6 +104,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.weight_decay": (0, None),
     "training.batch_size": (1, None),
     "training.warmup_steps": (0, None),
+    "training.steps_at": (0, 1),
     "training.clip_norm": (1e-12, None),
     "training.ema_decay": (0, 1),
     "training.devices": (1, None),
@@ -137,7 +140,7 @@ def resolve(
     Args:
         preset: name of a preset; None for the defaults.
         file: YAML file of settings that override the preset's.
-        flags: settings by dotted key ("training.lr"), which override all; None values are left out.
+        flags: settings by dotted key ("training.lr"), which override all.
         epochs: length of the training, in place of `search.rounds`.
 
     Raises:
@@ -148,14 +151,15 @@ def resolve(
         if preset not in preset_names():
             raise ConfigError(f"preset {preset!r} is unknown; choose one of {', '.join(preset_names())}")
         text = (resources.files("ada_segment") / "presets" / f"{preset}.yaml").read_text()
-        _merge(tree, _parse(text, f"preset {preset}"))
+        _override(tree, _parse(text, f"preset {preset}"))
     if file is not None:
-        _merge(tree, read_yaml(file))
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
-    if isinstance(size := given.get("augmentation.size"), int):
+        _override(tree, read_yaml(file))
+    given: dict[str, Any] = {}
+    for key, value in (flags or {}).items():
+        _merge(given, _nested(key, value))
+    if flags is not None and isinstance(size := flags.get("augmentation.size"), int):
         _scale_sizes(tree.setdefault("augmentation", {}), size)
-    for key, value in given.items():
-        _merge(tree, _nested(key, value))
+    _override(tree, given)
     settings = from_tree(tree)
     return settings if epochs is None else _with_epochs(settings, epochs)
 
@@ -177,14 +181,18 @@ def from_tree(tree: Mapping[str, Any]) -> Settings:
     """Settings from nested mappings, checked. Raises ConfigError like `resolve`."""
     settings: Settings = _build(Settings, tree, "")
     for key, (least, greatest) in BOUNDS.items():
-        value: Any = settings
+        found: Any = settings
         for part in key.split("."):
-            value = getattr(value, part)
-        if value is None:
-            continue
-        if (least is not None and value < least) or (greatest is not None and value > greatest):
-            bounds = f"at least {least}" + ("" if greatest is None else f" and at most {greatest}")
-            raise ConfigError(f"{key} = {value} is out of bounds; give {bounds}")
+            found = getattr(found, part)
+        for value in found if isinstance(found, tuple) else (found,):
+            if value is None:
+                continue
+            if (least is not None and value < least) or (greatest is not None and value > greatest):
+                bounds = f"at least {least}" + ("" if greatest is None else f" and at most {greatest}")
+                raise ConfigError(f"{key} = {value} is out of bounds; give {bounds}")
+    least, greatest = settings.augmentation.scale
+    if least > greatest:
+        raise ConfigError(f"augmentation.scale = {settings.augmentation.scale} is not usable; give the smaller first")
     return settings
 
 
@@ -233,6 +241,17 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{source} holds {type(tree).__name__}, not a mapping of settings")
     return tree
+
+
+def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
+    """Put settings over others. Those of a strategy or weighting (`search.settings`) go when another one is named."""
+    ours, theirs = tree.get("search"), over.get("search")
+    if isinstance(ours, dict) and isinstance(theirs, Mapping):
+        usual = SearchSettings()
+        for key in ("strategy", "weights"):
+            if key in theirs and theirs[key] != ours.get(key, getattr(usual, key)):
+                ours.pop("settings", None)
+    _merge(tree, over)
 
 
 def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:

@@ -129,7 +129,13 @@ def _strategy(settings: Settings) -> Strategy:
     weights = settings.search.weights
     if weights is None:
         return make_strategy(settings.search.strategy, settings.search.settings)
-    if weights == Default.name or weights in WEIGHTINGS:  # the member's own weighting multiplies the defaults
+    if weights in WEIGHTINGS:  # the member's own weighting multiplies the defaults
+        return Default()
+    if settings.search.settings:
+        raise ConfigError(
+            f"search.settings = {settings.search.settings} means nothing with weights = {weights}; leave it out"
+        )
+    if weights == Default.name:
         return Default()
     if is_function(weights):
         rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
