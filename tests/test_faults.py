@@ -5,6 +5,7 @@ import mmap
 import multiprocessing
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -24,7 +25,7 @@ from ada_segment.population.executors import ExecutorSettings
 from ada_segment.population.interruption import Interruption
 from ada_segment.population.journal import read_journal
 from ada_segment.population.search import SearchResult, _job_seed, search
-from ada_segment.storage import load_state
+from ada_segment.storage import load_state, write_text
 
 TESTS = Path(__file__).parent
 
@@ -389,6 +390,15 @@ def test_a_folder_without_write_permission_is_a_clear_error(tmp_path: Path) -> N
 
 
 # -- Ctrl-C ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    folder, long = tmp_path / "taken", tmp_path / ("long" * 100)
+    folder.mkdir()
+    for path in (folder, long):
+        with pytest.raises(OSError, match=re.escape(f"'{path}'")):
+            write_text(path, "a file that cannot be")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_the_first_interruption_waits_for_what_is_being_written_the_second_does_not() -> None:

@@ -178,6 +178,20 @@ def test_what_cannot_be_read_is_named(run: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"split": "reward"}, "figures of the reward split"),
+        ({"tuned": 3}, "'tuned'"),
+        ({"usual": {"all": 0.5}}, "'usual'"),
+    ],
+)
+def test_figures_that_are_none_of_the_test_split_are_refused(run: Path, change: dict[str, Any], text: str) -> None:
+    (run / "metrics.json").write_text(json.dumps(make_metrics(CLASSES) | change))
+    with pytest.raises(RunError, match=f"metrics.json holds .*{text}.*ada-segment evaluate"):
+        read_run(run)
+
+
 def test_the_charts_of_the_page_say_what_the_journal_says(run: Path, baseline: Path) -> None:
     """Lines and dots, read back from the SVG by the labels of the axes, and computed from the files."""
     markup, files, base = render_page(read_run(run), baseline=read_run(baseline)), Files(run), Files(baseline)

@@ -21,7 +21,7 @@ from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
 from ada_segment.population.observer import Silent
 from ada_segment.runs.data import open_part
-from ada_segment.runs.evaluation import evaluate_run
+from ada_segment.runs.evaluation import evaluate_run, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
 from ada_segment.runs.settings_file import read_settings
@@ -225,6 +225,26 @@ def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_
     refused(f"{searched},{tmp_path / 'none'}", "none.*is missing")
     (tmp_path / "empty").mkdir()
     refused(str(tmp_path / "empty"), "holds no run")
+
+
+def test_only_the_test_split_of_its_own_data_is_what_a_run_reached(searched: Path) -> None:
+    def name(**asked: Any) -> str:
+        return metrics_file(searched, **asked).relative_to(searched).as_posix()
+
+    assert name(data=None, split="val") == name(data=None, split="test") == "metrics.json"
+    assert name(data=None, split="reward") == "metrics-reward.json"
+    assert name(data="other/photos", split="val") == "metrics-photos.json"
+    assert name(data="other/photos/", split="train") == "metrics-train-photos.json"
+    own = json.loads((searched / "metrics.json").read_text())
+    assert evaluate_run(searched) == own
+    assert evaluate_run(searched, data="scenes") == {"data": "scenes", **own}
+    reward = evaluate_run(searched, split="reward")
+    assert (reward["split"], reward["pictures"]) == ("reward", 5)
+
+
+def test_predictions_go_to_a_json_file(searched: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"predictions = .*seen names no JSON file"):
+        evaluate_run(searched / "none", predictions_to=tmp_path / "seen")
 
 
 def test_a_run_on_files_is_evaluated_with_predictions_that_check(photographs: Path, tmp_path: Path) -> None:

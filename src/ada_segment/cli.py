@@ -161,16 +161,24 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="JSON file to write the predictions to, COCO panoptic.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write the figures; RUN/metrics.json by default.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write the figures; RUN/metrics.json by default, RUN/metrics-SPLIT-DATA.json for another "
+            "split or other data."
+        ),
+    ] = None,
 ) -> None:
     """Score a run's best model: PQ, SQ, RQ of all, things, stuff and every class."""
     from ada_segment.report.tables import metrics_tables
-    from ada_segment.runs.evaluation import evaluate_run
+    from ada_segment.runs.evaluation import evaluate_run, metrics_file
     from ada_segment.storage import write_json
 
     metrics = evaluate_run(run, data=data, split=split, predictions_to=predictions)
-    write_json(out or run / "metrics.json", metrics)
+    out = out or metrics_file(run, data=data, split=split)
+    write_json(out, metrics)
     Console().print(metrics_tables(metrics))
+    typer.echo(str(out))
 
 
 @app.command(epilog="Example: ada-segment pq --truth panoptic_val.json --prediction predictions.json --json")

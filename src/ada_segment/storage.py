@@ -23,8 +23,22 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
 
     A reader sees the old file or the new one, never a part; after an error the old one is still there. What is not
     `durable` is not flushed: it may be lost when the machine stops.
+
+    Raises:
+        OSError: it cannot be written; names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_and_rename(path, write, durable=durable)
+    except OSError as error:
+        if error.filename is None or Path(error.filename).parent != path.parent:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+    if durable:
+        _flush_folder(path.parent)
+
+
+def _write_and_rename(path: Path, write: Callable[[Path], object], *, durable: bool) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)
@@ -38,8 +52,6 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if durable:
-        _flush_folder(path.parent)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -110,12 +110,32 @@ def read_run(path: Path) -> Run:
     return Run(
         path=path,
         history=read_history(path),
-        metrics=_read_object(path / METRICS),
+        metrics=_read_metrics(path / METRICS),
         config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else None,
         identity=_identity(path),
         pictures=tuple(_pictures(path)[:PICTURES]),
         examples=parse_examples(path, _read_object(path / EXAMPLES)),
     )
+
+
+def _read_metrics(file: Path) -> dict[str, Any] | None:
+    """The test split's figures; those of another split would be compared with what they are not."""
+    metrics = _read_object(file)
+    if metrics is None:
+        return None
+    if (split := metrics.get("split", "test")) not in ("test", "val"):
+        raise RunError(
+            f"{file} holds the figures of the {split} split; `ada-segment evaluate {file.parent}` writes those of the "
+            f"test split"
+        )
+    for how in ("usual", "tuned"):
+        quality = metrics.get(how) or {}
+        groups = quality.values() if isinstance(quality, dict) else [quality]
+        if not all(group is None or isinstance(group, dict) for group in groups):
+            raise RunError(
+                f"{file} holds no figures under {how!r}; `ada-segment evaluate {file.parent}` makes it again"
+            )
+    return metrics
 
 
 def _identity(path: Path) -> dict[str, Any]:

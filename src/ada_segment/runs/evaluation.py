@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.data.writing import image_ids, picture_names, write_panoptic
-from ada_segment.errors import DataError
+from ada_segment.errors import ConfigError, DataError
 from ada_segment.panoptic.merge import merge
 from ada_segment.runs.data import open_part
 from ada_segment.runs.stored_model import load_model
@@ -24,12 +24,15 @@ def evaluate_run(
         predictions_to: JSON file to write the merged predictions to, COCO panoptic; PNGs go beside it.
 
     Returns:
-        What metrics.json holds.
+        What metrics.json holds; of other data with its source, as "data".
 
     Raises:
+        ConfigError: `predictions_to` has no name for a JSON file; raised before anything is predicted.
         RunError: the run is not usable.
         DataError: the data is not usable, or declares other classes than those the model knows.
     """
+    if predictions_to is not None and predictions_to.suffix != ".json":
+        raise ConfigError(f"predictions = {predictions_to} names no JSON file; let it end in .json")
     stored = load_model(run)
     dataset = open_part(stored.settings, source=data, split=split)
     if dataset.categories != stored.categories:
@@ -50,4 +53,14 @@ def evaluate_run(
         names = picture_names(dataset)
         maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
         write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
-    return measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
+    split = "test" if split == "val" else split
+    metrics = measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
+    return metrics if data is None else {"data": data, **metrics}
+
+
+def metrics_file(run: Path, *, data: str | None, split: str) -> Path:
+    """Where the figures of an evaluation go: to metrics.json only where they are the run's own on the test split."""
+    name = "" if split in ("val", "test") else f"-{split}"
+    if data is not None:
+        name += f"-{Path(data).resolve().name}"
+    return run / f"metrics{name}.json"
