@@ -303,7 +303,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no stuff": (lambda f: break_json(f, lambda c: [k.update(isthing=1) for k in c["categories"]] and None), "stuff"),
     "no pictures": (lambda f: break_json(f, lambda c: c.update(images=[], annotations=[])), "panoptic_train.json"),
     "no JSON": (lambda f: (f / "panoptic_train.json").write_text("{"), "panoptic_train.json"),
-    "no val": (lambda f: (f / "panoptic_val.json").unlink(), "no test split"),
+    "no val": (lambda f: (f / "panoptic_val.json").unlink(), "no val split"),
     "leaves its folder": (
         lambda f: break_json(f, lambda c: c["annotations"][0].update(file_name="../../secret.png")),
         "../../secret.png",
@@ -349,6 +349,32 @@ def test_data_is_written_and_checked(command: Command, tmp_path: Path) -> None:
     assert status == 1
     assert "train-000001.png" in text
     refused(command("data", "scenes", out), str(out), "exists already")
+    # The list is shown whatever becomes of the picture.
+    shutil.rmtree(out / "images/val")
+    sheet = tmp_path / "sheet.png"
+    status, text, _ = command("data", "check", out, "--statistics", "--picture", sheet)
+    assert (status, "train-000001.png" in text, sheet.exists()) == (1, True, True)
+    shutil.rmtree(out / "images/train")
+    status, text, error = command("data", "check", out, "--picture", sheet)
+    assert (status, "images/train" in text, "no picture" in error) == (1, True, True)
+
+
+def test_one_file_is_checked_with_its_pictures(command: Command, folder: Path, tmp_path: Path) -> None:
+    file, images = folder / "panoptic_val.json", folder / "images/val"
+    assert command("data", "check", file, "--images", images)[0] == 0
+    refused(command("data", "check", file), "panoptic_val.json is one file", "--images")
+    refused(
+        command("data", "check", file, "--images", images, "--picture", tmp_path / "x.png"), "--picture", "--images"
+    )
+    refused(command("data", "check", file, "--images", images, "--fix", tmp_path / "x"), "--fix", "--images")
+
+
+def test_a_name_that_no_terminal_shows_is_told(command: Command, folder: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    break_json(broken, lambda content: content["images"][0].update(file_name="\udce4.png"))
+    status, text, _ = command("data", "check", broken)
+    assert (status, "\\udce4.png" in text) == (1, True)
 
 
 @pytest.mark.skipif(not (SHARED / "oracle/pq").is_dir(), reason="the reference figures are not beside this repository")

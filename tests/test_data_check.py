@@ -162,6 +162,9 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no picture folder": (lambda f: shutil.rmtree(f / "images" / "train"), "missing folder", "images/train"),
     "other classes in val": (edit(lambda r: r["categories"].append({"id": 91, "name": "x", "isthing": 0})),
                              "categories differ", "panoptic_val.json"),
+    "no val": (lambda f: (f / "panoptic_val.json").unlink(), "missing split", "has no val split (it has train)"),
+    "a picture in both": (lambda f: shutil.copy(f / "images/train/0000.jpg", f / "images/val/0000.jpg"),
+                          "picture in two splits", "images/train/0000.jpg"),
 }  # fmt: skip
 
 HARMLESS: dict[str, tuple[Callable[[Path], object], str, str]] = {

@@ -544,7 +544,7 @@ def test_ade20k_without_instances(tmp_path: Path) -> None:
 def draw_cityscapes(root: Path) -> None:
     for split, city in (("train", "aachen"), ("val", "lindau")):
         stem = f"{city}_000000_000019"
-        photo(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", seed=len(city))
+        photo(root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png", seed=len(split))
         values = np.full((HEIGHT, WIDTH), 7, dtype=np.uint16)  # road
         values[:3] = 23  # sky
         values[3:5, :3] = 26001  # cars

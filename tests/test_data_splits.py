@@ -90,13 +90,13 @@ def test_scenes_that_overlap_are_refused() -> None:
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is neither a folder nor scenes"):
         open_splits(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="no annotations in COCO panoptic format"):
         open_splits(str(tmp_path))
     write_folder(tmp_path)
     (tmp_path / "panoptic_val.json").unlink()
-    with pytest.raises(DataError, match="has no test split"):
+    with pytest.raises(DataError, match="has no val split"):
         open_splits(str(tmp_path))
 
 

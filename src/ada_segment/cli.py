@@ -1,5 +1,6 @@
 """The command line: one function a command."""
 
+import io
 import json
 import os
 import sys
@@ -284,7 +285,12 @@ def data_check(
     from ada_segment.report.data_sheet import draw_data_sheet
     from ada_segment.report.tables import mended_table, problems_table, statistics_tables
 
-    mended = [] if fix is None else mend_folder(folder, fix)
+    if images is not None and not (picture is None and fix is None):
+        raise ConfigError(
+            "--picture and --fix are for a folder, and --images for one JSON file; leave out one or the other"
+        )
+    if images is None and folder.is_file():
+        raise ConfigError(f"{folder} is one file; say with --images where its pictures are, or name its folder")
     tallies: dict[str, Tally] = {}
     with _progress("files") as progress:
         if images is None:
@@ -293,13 +299,14 @@ def data_check(
             problems = check_file(folder, images, progress=progress, tallies=tallies)
     if statistics:
         Console().print(statistics_tables(tallies))
-    if picture is not None:
-        draw_data_sheet(folder, picture)
-        typer.echo(str(picture))
     if problems:
         Console().print(problems_table(problems))
     if fix is not None:
+        mended = mend_folder(folder, fix)
         Console().print(mended_table(mended) if mended else "nothing could be mended")
+    if picture is not None:
+        draw_data_sheet(folder, picture)
+        typer.echo(str(picture))
     if problems:
         raise typer.Exit(1)
     typer.echo(f"{folder}: nothing wrong")
@@ -423,6 +430,8 @@ def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) 
 
 def main() -> None:
     """Run the command line; errors that a user can act on are one line, never a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show must not end a command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except AdaSegmentError as error:

@@ -1,14 +1,15 @@
 """Everything that can be wrong with a panoptic dataset on disk, found in one pass; opening a dataset looks here too."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
-from ada_segment.data.layout import SplitFiles, find_split, list_splits
+from ada_segment.data.layout import SplitFiles, find_split, list_splits, test_split
+from ada_segment.data.overlap import shared_files
 from ada_segment.data.picture_check import Alike, check_picture
 from ada_segment.data.problems import FileError, Problem
 from ada_segment.data.statistics import Tally
@@ -35,8 +36,9 @@ def check_folder(
         splits = list_splits(folder)
     except FileError as error:
         return [Problem.of(error, "missing folder")]
-    problems: list[Problem] = []
+    problems = _missing_split(folder, splits)
     declared: dict[Path, Categories] = {}
+    pictures: dict[str, list[Path]] = {}
     for split in splits:
         try:
             files = find_split(folder, split)
@@ -50,7 +52,33 @@ def check_folder(
         problems += found
         if len(annotations.categories):  # a file that could not be read declares none, which is said already
             declared[files.annotations] = annotations.categories
-    return problems + same_categories(declared)
+        paths = (files.pictures / picture.file_name for picture in annotations.pictures)
+        # Path.is_file raises where no file can have such a name.
+        pictures[split] = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+    return problems + same_categories(declared) + _in_two_splits(pictures)
+
+
+def _missing_split(folder: Path, splits: Collection[str]) -> list[Problem]:
+    """Training needs a split for the test, too; a folder without train is for evaluation alone."""
+    test = test_split(splits)
+    if "train" not in splits or test in splits:
+        return []
+    message = f"has no {test} split (it has {', '.join(splits)})"
+    return [Problem(kind="missing split", file=str(folder), message=message, fix="a search needs train and val")]
+
+
+def _in_two_splits(pictures: Mapping[str, list[Path]]) -> list[Problem]:
+    """A problem for each picture of train that is in the test split, too."""
+    test = test_split(pictures)
+    return [
+        Problem(
+            kind="picture in two splits",
+            file=str(path),
+            message=f"is in the train as well as in the {test} split, by its content",
+            fix="take it out of one of the two",
+        )
+        for path in shared_files(pictures.get("train", []), pictures.get(test, []))
+    ]
 
 
 def check_file(

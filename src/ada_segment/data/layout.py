@@ -1,6 +1,7 @@
 """Where a split's files lie in a folder: the simple layout and the one of the official COCO release."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def list_splits(folder: Path) -> dict[str, Path]:
         FileError: the folder is missing or has none.
     """
     if not folder.is_dir():
-        raise FileError(folder, "is no folder", f"name one that holds {_LAYOUTS}, or say scenes")
+        raise FileError(folder, "is no folder", f"name one that holds {_LAYOUTS}")
     found: dict[str, Path] = {}
     for path in [*sorted(folder.glob("panoptic_*.json")), *sorted((folder / "annotations").glob("panoptic_*.json"))]:
         if match := _JSON.fullmatch(path.name):
@@ -46,6 +47,11 @@ def list_splits(folder: Path) -> dict[str, Path]:
         raise FileError(folder, "holds no annotations in COCO panoptic format", f"it should hold {_LAYOUTS}")
     order = {"train": 0, "val": 1, "test": 2}
     return {split: found[split] for split in sorted(found, key=lambda split: (order.get(split, 3), split))}
+
+
+def test_split(splits: Collection[str]) -> str:
+    """Which of a folder's splits is looked at once, at the end: val, since the public test sets have no truth."""
+    return "test" if "test" in splits and "val" not in splits else "val"
 
 
 def find_split(folder: Path, split: str) -> SplitFiles:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -21,10 +21,7 @@ class HasFiles(Protocol):
 
 
 def check_disjoint(first: PanopticDataset, second: PanopticDataset, *, names: tuple[str, str]) -> None:
-    """Refuse two datasets that share a picture.
-
-    Files are the same when all their bytes are; only those whose sizes collide are read, and only those whose ends
-    collide are read whole. Pictures that are no files are compared by their pixels.
+    """Refuse two datasets that share a picture: files as in `shared_files`, others when their pixels are the same.
 
     Args:
         names: what the two are called in the error.
@@ -32,24 +29,40 @@ def check_disjoint(first: PanopticDataset, second: PanopticDataset, *, names: tu
     Raises:
         DataError: names the first shared pictures and how many there are.
     """
-    files = _file(first, 0) is not None
-    if files != (_file(second, 0) is not None):
+    ours, theirs = _files(first), _files(second)
+    if (ours is None) != (theirs is None):
         return  # photographs and generated scenes
-    keys: tuple[Callable[[PanopticDataset, int], Hashable], ...] = (_size, _end, _whole) if files else (_pixels,)
-    ours: Iterable[int] = range(len(first))
-    theirs: Iterable[int] = range(len(second))
-    for key in keys:
-        our_keys = {index: key(first, index) for index in ours}
-        their_keys = {index: key(second, index) for index in theirs}
-        common = set(our_keys.values()) & set(their_keys.values())
-        ours = [index for index, value in our_keys.items() if value in common]
-        theirs = [index for index, value in their_keys.items() if value in common]
-    shared = [str(_file(first, index) or first[index].name) for index in ours]
+    if ours is not None and theirs is not None:
+        shared = [str(path) for path in shared_files(ours, theirs)]
+    else:
+        pixels = {_pixels(second, index) for index in range(len(second))}
+        shared = [first[index].name for index in range(len(first)) if _pixels(first, index) in pixels]
     if shared:
         raise DataError(
             f"{len(shared)} pictures are in the {names[0]} as well as in the {names[1]} split, by their content, "
             f"{shared[0]} for one; take them out of one of the two, or its figures say nothing"
         )
+
+
+def shared_files(first: Iterable[Path], second: Iterable[Path]) -> list[Path]:
+    """Those of the first files whose bytes are all the same as those of one of the second.
+
+    Only files whose sizes collide are read, and only those whose ends collide are read whole.
+    """
+    ours, theirs = list(first), list(second)
+    for key in (_size, _end, _whole):
+        our_keys = {path: key(path) for path in ours}
+        their_keys = {path: key(path) for path in theirs}
+        common = set(our_keys.values()) & set(their_keys.values())
+        ours = [path for path, value in our_keys.items() if value in common]
+        theirs = [path for path, value in their_keys.items() if value in common]
+    return ours
+
+
+def _files(dataset: PanopticDataset) -> list[Path] | None:
+    """The files of all its pictures; None where they are no files."""
+    files = [_file(dataset, index) for index in range(len(dataset))]
+    return None if None in files else [file for file in files if file is not None]
 
 
 def _file(dataset: PanopticDataset, index: int) -> Path | None:
@@ -58,25 +71,19 @@ def _file(dataset: PanopticDataset, index: int) -> Path | None:
     return dataset.picture_path(index) if isinstance(dataset, HasFiles) else None
 
 
-def _path(dataset: PanopticDataset, index: int) -> Path:
-    path = _file(dataset, index)
-    assert path is not None
-    return path
+def _size(path: Path) -> Hashable:
+    return path.stat().st_size
 
 
-def _size(dataset: PanopticDataset, index: int) -> Hashable:
-    return _path(dataset, index).stat().st_size
-
-
-def _end(dataset: PanopticDataset, index: int) -> Hashable:
-    with _path(dataset, index).open("rb") as file:
+def _end(path: Path) -> Hashable:
+    with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(0, length - 4096))
         return file.read()
 
 
-def _whole(dataset: PanopticDataset, index: int) -> Hashable:
-    with _path(dataset, index).open("rb") as file:
+def _whole(path: Path) -> Hashable:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from ada_segment.data.check import same_categories
 from ada_segment.data.coco import CocoPanoptic
-from ada_segment.data.layout import list_splits
+from ada_segment.data.layout import list_splits, test_split
 from ada_segment.data.overlap import check_disjoint
-from ada_segment.data.problems import refuse_fatal
+from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
 from ada_segment.data.subset import Subset
@@ -140,6 +140,7 @@ class _Source:
     def _open(self, split: str, count: int) -> PanopticDataset:
         if self.name == SCENES:
             return Scenes(size=64 if self.size is None else self.size, count=count, seed=self.seed, split=split)
-        # The public test sets have no truth, so a folder's val split is what others call the test split.
-        found = list_splits(Path(self.name))
-        return CocoPanoptic(self.name, "val" if split == "test" and "val" in found else split)
+        folder = Path(self.name)
+        if not folder.is_dir():
+            raise FileError(folder, f"is neither a folder nor {SCENES}", "name a folder in COCO panoptic format")
+        return CocoPanoptic(self.name, test_split(list_splits(folder)) if split == "test" else split)

@@ -14,7 +14,7 @@ from ada_segment.storage import write_whole
 
 
 def draw_data_sheet(folder: Path, out: Path, *, rows: int = 6) -> int:
-    """Draw up to `rows` pictures of each split, spread evenly over it; those that cannot be read are passed over.
+    """Draw up to `rows` pictures of each split, spread evenly over it; what cannot be read is passed over.
 
     Args:
         folder: in COCO panoptic format.
@@ -33,7 +33,10 @@ def draw_data_sheet(folder: Path, out: Path, *, rows: int = 6) -> int:
         raise ConfigError(f"{out} is no picture file; let its name end in .png or .jpg")
     drawn, captions = [], []
     for split in list_splits(folder):
-        files = find_split(folder, split)
+        try:
+            files = find_split(folder, split)
+        except DataError:
+            continue
         annotations = read_annotations(files.annotations)
         left = rows
         for picture in annotations.pictures[:: max(1, len(annotations.pictures) // rows)]:
