@@ -247,10 +247,16 @@ def test_all_members_failing_ends_with_the_best_so_far_on_the_disk(tmp_path: Pat
     planted = {
         seed: "memory" for member in range(2) for attempt in (0, 1) for seed in [_job_seed(0, 2, attempt, member)]
     }
-    with pytest.raises(SearchError, match=r"all 2 members of round 2 failed.*no room for 3 GiB.*can be resumed"):
+    with pytest.raises(SearchError, match=r"all 2 members of round 3 failed.*no room for 3 GiB.*can be resumed"):
         run(Toys(planted=planted), members=2, strategy="select-only", out=tmp_path / "run")
     assert len(journal_of(tmp_path / "run")) == 2
     assert load_state(tmp_path / "run" / "best.safetensors")["path"].shape[1] == 3
+    at_once = {
+        seed: "memory" for member in range(2) for attempt in (0, 1) for seed in [_job_seed(0, 0, attempt, member)]
+    }
+    with pytest.raises(SearchError, match="of round 1 failed") as caught:
+        run(Toys(planted=at_once), members=2, strategy="select-only", out=tmp_path / "none")
+    assert "resumed" not in str(caught.value)
 
 
 # -- the disk ----------------------------------------------------------------------------------------------------------

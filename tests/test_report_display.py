@@ -67,7 +67,7 @@ def test_plain_lines_one_a_member_and_one_a_round() -> None:
     assert lines[0].startswith(f"round 1/3, member 0: reward {first['reward']:.2f}; loss_rpn_cls ×")
     assert f"loss_sem_seg ×{first['weights']['loss_sem_seg'] / 0.5:.2f}" in lines[0]
     best = records[0]["members"][records[0]["best"]]["reward"]
-    assert f"best member {records[0]['best']}, reward {best:.2f}" in lines[4]
+    assert f"member {records[0]['best']} goes on, reward {best:.2f}" in lines[4]
     assert "left" in lines[4]
     assert "left" not in lines[-1]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -148,6 +149,14 @@ def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Pat
     with pytest.raises(RunError, match=r"training\.lr = 0\.005, not 0\.001"):
         run_search(small(training__lr=0.001), searched, resume=True)
     assert history(searched) == before
+
+
+def test_what_a_program_started_is_not_resumed_by_a_command(searched: Path, tmp_path: Path) -> None:
+    shutil.copytree(searched, tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").unlink()
+    with pytest.raises(RunError, match=r"holds no config\.yaml; resume it in the program"):
+        run_search(small(), tmp_path / "run", resume=True)
+    assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:

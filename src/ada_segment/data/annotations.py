@@ -164,8 +164,9 @@ def _segments(
         elif number in segments:
             found.add("segment listed twice", f"lists {_named(info, mask)} twice", "give each segment its own id")
         elif label not in categories:
-            message = f"gives {_named(info, mask)} category id {label}, which nobody declared"
-            found.add("undeclared category", message, "add it to categories or mend the id")
+            message = f"gives {_named(info, mask)} category id {label}, which is not declared"
+            fix = "mend the id, or declare it (for a prediction the truth does)"
+            found.add("undeclared category", message, fix)
         else:
             category = categories[label]
             segments[number], box = _segment(found, info, category, mask)

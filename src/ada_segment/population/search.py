@@ -323,9 +323,9 @@ def _half_way(wanted: Mapping[str, float], defaults: Mapping[str, float], journa
 
 def _all_failed(round: int, members: list[Record], folder: RunFolder | None) -> str:
     causes = dict.fromkeys(member["status"].removeprefix("failed: ") for member in members)
-    kept = f"; {folder.path} keeps the rounds before and can be resumed" if folder is not None else ""
+    kept = f"; {folder.path} keeps the rounds before and can be resumed" if folder is not None and round else ""
     return (
-        f"all {len(members)} members of round {round} failed, also when it was repeated with smaller steps: "
+        f"all {len(members)} members of round {round + 1} failed, also when it was repeated with smaller steps: "
         f"{'; '.join(causes)}{kept}"
     )
 

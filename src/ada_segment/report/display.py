@@ -103,7 +103,7 @@ class PlainDisplay(_Progress):
         done, left = self.past[-1], self.seconds_left()
         chosen = "no member ended well"
         if done.chosen is not None:
-            chosen = f"best member {done.best}, reward {score(done.chosen.reward)}"
+            chosen = f"member {done.best} goes on, reward {score(done.chosen.reward)}"
         best = f", best so far {score(self.best[0])} in round {self.best[1] + 1}" if self.best else ""
         remaining = f", about {duration(left)} left" if left else ""
         self._say(f"round {done.round + 1}/{self.rounds} in {duration(done.seconds)}: {chosen}{best}{remaining}")

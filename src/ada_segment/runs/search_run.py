@@ -9,6 +9,7 @@ from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import load_controller, several
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
+from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.observer import Observer, Several, Silent
 from ada_segment.population.run_folder import refuse_used
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
@@ -72,6 +73,8 @@ def run_search(
     first = fabric.is_global_zero
     if resume and (out / FILE_NAME).is_file():
         check_same(out, settings)
+    elif resume and (out / JOURNAL).is_file():
+        raise RunError(f"{out} holds no {FILE_NAME}; resume it in the program that has started it")
     elif first:
         refuse_used(out)
     fabric.barrier()
