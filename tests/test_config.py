@@ -53,6 +53,7 @@ def test_flags_override_the_file_and_the_file_the_preset(tmp_path: Path) -> None
     [
         ({}, {"memory": 4}),
         ({"search.strategy": "ada-segment", "search.weights": None}, {"memory": 4}),
+        ({"search.weights": "none"}, {"memory": 4}),
         ({"search.settings.trust": 1.0}, {"memory": 4, "trust": 1.0}),
         ({"search.strategy": "pbt"}, {}),
         ({"search.settings.temperature": 3, "search.weights": "dwa"}, {"temperature": 3}),

@@ -247,9 +247,8 @@ def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
     """Put settings over others. Those of a strategy or weighting (`search.settings`) go when another one is named."""
     ours, theirs = tree.get("search"), over.get("search")
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
-        usual = SearchSettings()
-        for key in ("strategy", "weights"):
-            if key in theirs and theirs[key] != ours.get(key, getattr(usual, key)):
+        for key, usual in (("strategy", SearchSettings.strategy), ("weights", "none")):
+            if key in theirs and (theirs[key] or usual) != (ours.get(key) or usual):
                 ours.pop("settings", None)
     _merge(tree, over)
 
