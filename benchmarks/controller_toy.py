@@ -54,6 +54,7 @@ class Toy:
         rounds, members, losses: T, K, n.
         noise: standard deviation of a reward's noise; its scale when tails are heavy.
         tails: degrees of freedom of Student's t; None: normal.
+        accidents: probability that a reward is far below, by ten times what is to be gained.
         walk: standard deviation of the step of each x*_i from one round to the next.
         unequal: standard deviation of log c_i.
         skewed: c_i is three times as high above the optimum, and a third as high below.
@@ -71,6 +72,7 @@ class Toy:
     losses: int = 10
     noise: float = 0.15
     tails: float | None = None
+    accidents: float = 0.0
     walk: float = 0.0
     unequal: float = 0.0
     skewed: bool = False
@@ -94,6 +96,8 @@ TOYS = {
     "skewed reward": Toy(skewed=True),
     "state-dependent optimum": Toy(rounds=24, state=0.8),
     "heavy-tailed noise": Toy(tails=2.0),
+    "accidents": Toy(accidents=0.1),
+    "accidents, K=3, T=14, n=6": Toy(rounds=14, members=3, losses=6, accidents=0.1),
     "useless losses": Toy(useless=0.5),
     "failing members": Toy(failing=0.15),
     "misled at first": Toy(misled=True),
@@ -205,6 +209,8 @@ class ToyMember:
             raise ValueError("the loss is not finite")
         noise = random.standard_normal() if toy.tails is None else random.standard_t(toy.tails)
         value = problem.value(round, x)
+        if toy.accidents and random.random() < toy.accidents:
+            value -= 10 * DEPTH
         if toy.luck:
             self.level += value - problem.value(round, 0 * x) + toy.luck * random.standard_normal()
             value = self.level

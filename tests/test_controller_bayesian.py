@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.dynamics import FEATURES, LIMIT, dynamics
 from ada_segment.controller.filter_bank import Beliefs, FilterBank, _contrasts
-from ada_segment.controller.luck import PRIOR_MEAN, persistence
+from ada_segment.controller.luck import PRIOR_MEAN, level_and_surpluses, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import LogWeights
 from ada_segment.errors import LossError
@@ -314,6 +315,23 @@ def test_luck_that_stays_is_told_from_luck_that_passes(phi: float, seed: int) ->
     assert persistence(levels, surpluses) == pytest.approx(phi, abs=0.2)
     assert persistence(levels[:3], surpluses[:3]) == PRIOR_MEAN
     assert persistence(1e6 * levels, 1e6 * surpluses) == pytest.approx(persistence(levels, surpluses), abs=1e-6)
+
+
+@given(arrays(float, 5, elements=st.floats(-1, 1)), st.integers(0, 4), st.floats(5, 1e170))
+def test_an_accident_is_nobody_s_luck(surprises: np.ndarray, place: int, drop: float) -> None:
+    """Where there is none the level is the mean; where there is one it does not matter how far a reward has fallen."""
+    level, surpluses = level_and_surpluses(surprises, 1.0)
+    assert level == pytest.approx(surprises.mean(), abs=1e-12)
+    assert surpluses == pytest.approx(surprises - level, abs=1e-12)
+    fallen = [level_and_surpluses(np.where(np.arange(5) == place, -by, surprises), 1.0) for by in (5.0, drop)]
+    assert fallen[0][0] == fallen[1][0]
+    assert np.array_equal(fallen[0][1], fallen[1][1])
+    assert fallen[0][1].min() == -2.5
+
+
+def test_what_has_no_square_is_no_luck() -> None:
+    levels = np.array([0.0, 1.0, -1e173, 2.0, 3.0, 1.0])
+    assert 0 <= persistence(levels, 1e173 * np.ones(6) * np.arange(6)) <= 1
 
 
 def test_doubt_before_any_reward_is_the_prior() -> None:

@@ -80,17 +80,33 @@ def test_directions(groups: list[int], members: int, seed: int, mean_member: boo
     if members == 1 or space.frozen:
         assert not found.any()
         return
-    start = int(mean_member)
+    start, dimensions = int(mean_member), len(space.group_names) - 1
     assert not found[:start].any()
     asked = found[start::2]
-    assert np.sqrt((asked**2).mean(1)) == pytest.approx(np.ones(len(asked)))
-    assert found.sum(1) == pytest.approx(np.zeros(members), abs=1e-9)
     mirrored = found[start + 1 :: 2]
     assert np.array_equal(mirrored, -asked[: len(mirrored)])
-    alone = directions(space, np.random.default_rng(seed), members, antithetic=False, mean_member=mean_member)
-    assert np.sqrt((alone[start:] ** 2).mean(1)) == pytest.approx(np.ones(members - start))
-    for block in (x[: len(space.group_names) - 1] for x in (asked, alone[start:])):
+    alone = directions(space, np.random.default_rng(seed), members, antithetic=False, mean_member=mean_member)[start:]
+    assert np.array_equal(
+        alone[dimensions : 2 * dimensions], -alone[: max(0, min(dimensions, len(alone) - dimensions))]
+    )
+    for rows in (found[start:], alone):
+        assert rows.sum(1) == pytest.approx(np.zeros(len(rows)), abs=1e-9)
+        if dimensions > 1:
+            assert np.sqrt((rows**2).mean(1)) == pytest.approx(np.ones(len(rows)))
+        apart = np.abs(rows[:, None] - rows[None]).max(-1) + np.eye(len(rows))
+        assert apart.min() > 1e-6  # nobody asks what another one asks
+    for block in (asked[:dimensions], alone[:dimensions]):
         assert block @ block.T == pytest.approx(space.size * np.eye(len(block)), abs=1e-8)
+
+
+@pytest.mark.parametrize("groups", [[0, 1], [0, 1, 2], [0, 0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("antithetic", [False, True])
+def test_directions_favour_no_side(groups: list[int], antithetic: bool) -> None:
+    """Over many rounds a member raises a weight as often as it lowers it."""
+    space, random = space_of(groups), np.random.default_rng(0)
+    rows = np.stack([directions(space, random, 3, antithetic=antithetic, mean_member=True) for _ in range(400)])
+    raised = (rows[:, 1:] > 0).mean(0)
+    assert np.abs(raised - 0.5).max() < 0.12
 
 
 def test_step_size_runs_from_first_to_last() -> None:

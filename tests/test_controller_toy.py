@@ -47,6 +47,12 @@ def test_it_is_ahead_where_its_model_is_wrong(bench: ModuleType, toy: str) -> No
         assert own > share(bench, toy, 5, strategy=strategy)
 
 
+def test_accidents_are_not_taken_for_luck(bench: ModuleType) -> None:
+    toy = bench.TOYS["accidents, K=3, T=14, n=6"]
+    results = [bench.play(toy, world=seed, seed=seed)[0] for seed in range(12)]
+    assert np.mean([result.journal[-1]["controller"]["trust"] for result in results]) < 0.4
+
+
 def test_the_state_helps_and_carries_over(bench: ModuleType) -> None:
     toy = "state-dependent optimum"
     own = share(bench, toy, 5)

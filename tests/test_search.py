@@ -166,7 +166,7 @@ def test_a_round_in_which_all_fail_is_repeated_with_half_the_step() -> None:
 
 
 def test_a_round_that_fails_twice_ends_the_search_and_keeps_the_rest(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match=r"round 2 failed.*learning rate") as caught:
+    with pytest.raises(SearchError, match=r"round 3 failed.*learning rate") as caught:
         run(QuadraticMember(fails={(2, -1): "raise"}), out=tmp_path / "run", members=3)
     assert isinstance(caught.value.__cause__, ValueError)
     assert len(journal_of(tmp_path / "run")) == 2

@@ -17,30 +17,35 @@ def directions(
 ) -> Vector:
     """Directions [K, n] from the mean, each of root mean square 1 over the losses (0 where nothing can move).
 
-    The first is 0 (the mean itself) when asked for. The directions d of the others are orthogonal to each other, as far
-    as there are dimensions, so that none asks what another one asks; when antithetic they come in pairs d, -d, with one
-    alone at the end if one is left. One member alone stands at the mean.
+    The first is 0 (the mean itself) when asked for; one member alone stands at the mean. The directions d of the others
+    are orthogonal to each other, as far as there are dimensions, so that none asks what another one asks; then come
+    their mirrors -d, then others. When antithetic each d is followed by its mirror. In a single dimension, where there
+    are no other directions, further ones are half as long, and again.
     """
     result = np.zeros((members, space.size))
     if members == 1 or space.frozen:
         return result
-    start = 1 if mean_member and members > 1 else 0
-    count = members - start
-    asked = -(-count // 2) if antithetic else count
-    draws = _orthogonal(space, space.draw(random, (asked,)))
-    if antithetic:
-        result[start::2] = draws
-        result[start + 1 :: 2] = -draws[: count // 2]
-    else:
-        result[start:] = draws
+    start = 1 if mean_member else 0
+    dimensions = len(space.group_names) - int(space.fixed_scale)
+    rows: list[Vector] = []
+    length = math.sqrt(space.size)
+    while len(rows) < members - start:
+        basis = length * _orthonormal(space.draw(random, (dimensions,)))
+        if antithetic:
+            rows.extend(row for one in basis for row in (one, -one))
+        else:
+            rows.extend((*basis, *-basis))
+        if dimensions == 1:
+            length /= 2
+    result[start:] = rows[: members - start]
     return result
 
 
-def _orthogonal(space: LogWeights, draws: Vector) -> Vector:
-    """The draws [m, n], orthogonalised in blocks of as many as there are dimensions, of length sqrt(n)."""
-    dimensions = len(space.group_names) - int(space.fixed_scale)
-    blocks = []
-    for start in range(0, len(draws), dimensions):
-        basis, _ = np.linalg.qr(draws[start : start + dimensions].T)
-        blocks.append(basis.T * math.sqrt(space.size))
-    return np.concatenate(blocks)
+def _orthonormal(draws: Vector) -> Vector:
+    """The draws [m, n] made orthogonal, one after the other, and of length 1; each on its draw's side.
+
+    Without their sides all rounds would ask about the same half of the space, since a QR decomposition chooses its own.
+    """
+    basis, triangle = np.linalg.qr(draws.T)
+    oriented: Vector = (basis * np.where(np.diag(triangle) < 0, -1.0, 1.0)).T
+    return oriented

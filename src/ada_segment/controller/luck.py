@@ -11,6 +11,26 @@ from ada_segment.controller.space import Vector
 
 PRIOR_MEAN = 0.05
 PRIOR_SD = 0.5
+# A surprise is believed up to so many standard deviations of the noise: what is beyond is an accident.
+CREDIBLE = 2.5
+
+
+def level_and_surpluses(surprises: Vector, noise: float) -> tuple[float, Vector]:
+    """What the members of a round have in common, and what each has beyond it.
+
+    Surprises further than 2.5 noise from their median count as that far: one accident would else lower the level, and
+    so lend the others a surplus that the next round, without an accident, seems to confirm.
+
+    Args:
+        surprises: [K], rewards less what their weights are predicted to give.
+        noise: standard deviation of a reward.
+
+    Returns:
+        The level, and the surpluses [K].
+    """
+    middle = float(np.median(surprises))
+    level = middle + float(np.clip(surprises - middle, -CREDIBLE * noise, CREDIBLE * noise).mean())
+    return level, np.clip(surprises - level, -CREDIBLE * noise, CREDIBLE * noise)
 
 
 def persistence(levels: Vector, surpluses: Vector) -> float:
@@ -20,12 +40,14 @@ def persistence(levels: Vector, surpluses: Vector) -> float:
     most learning curves; normal prior on phi, flat ones on the trend.
 
     Args:
-        levels: [T], level of each round: the mean of the rewards, less what their weights are predicted to have done.
-        surpluses: [T], reward less prediction of the member broadcast after each round, the level taken off.
+        levels: [T], level of each round.
+        surpluses: [T], that of the member broadcast after each round.
     """
     rise, surplus = np.diff(levels), surpluses[: len(levels) - 1]
     if len(rise) < 4 or not surplus.any():
         return PRIOR_MEAN
+    unit = max(np.abs(rise).max(), np.abs(surplus).max())  # squares of large numbers have none
+    rise, surplus = rise / unit, surplus / unit
     trend = np.stack([np.ones(len(rise)), 1 / np.arange(1, len(rise) + 1)], axis=1)
     # The trend is taken off both sides, as in any regression with nuisance terms.
     hat = trend @ np.linalg.pinv(trend)

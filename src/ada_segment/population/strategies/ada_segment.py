@@ -8,7 +8,7 @@ import numpy as np
 
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.exploration import directions, step_size
-from ada_segment.controller.luck import persistence
+from ada_segment.controller.luck import level_and_surpluses, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
 from ada_segment.controller.stored import load_controller, several
@@ -17,8 +17,6 @@ from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
 from ada_segment.population.strategies.checks import above_zero, within
 
-# A surplus is believed up to so many standard deviations of the noise.
-CREDIBLE = 2.5
 # What is kept, from round to round, of the slowness that failures have taught.
 CAUTION = 0.7
 
@@ -140,16 +138,13 @@ class AdaSegment(Strategy):
         rewards = np.array([trial.reward for trial in trials])
         self._controller.learn(state, x, rewards)
         predicted = self._controller.predict(state, x)
-        level = float(np.mean(rewards - predicted))
+        level, surpluses = level_and_surpluses(rewards - predicted, self._controller.noise)
         trust = self._trust()
-        surplus = rewards - predicted - level
-        # A surplus beyond all others is an accident of the measurement rather than a better state.
-        believed = np.clip(surplus, -CREDIBLE * self._controller.noise, CREDIBLE * self._controller.noise)
-        place = int(np.argmax(predicted + trust * believed))
+        place = int(np.argmax(predicted + trust * surpluses))
         best = trials[place]
 
         self._levels.append(level)
-        self._surpluses.append(float(surplus[place]))
+        self._surpluses.append(float(surpluses[place]))
         self._history.append(dict(best.losses))
         self._last = x[place]
         self._failed = max(1 - len(trials) / self.task.members, CAUTION * self._failed)
