@@ -311,6 +311,9 @@ def test_a_weighting_of_ones_own() -> None:
         (lambda run: LossBalancer("famo"), ConfigError, "famo needs the list of the losses' names"),
         (lambda run: LossBalancer("famo", "mask"), ConfigError, "needs the list"),
         (lambda run: LossBalancer(dict), ConfigError, "a function needs the list"),
+        (lambda run: LossBalancer(NAMES), ConfigError, "say first what weighs them"),
+        (lambda run: LossBalancer(lambda epoch: None, NAMES), LossError, "None is not usable"),  # type: ignore[arg-type,return-value]
+        (lambda run: LossBalancer("gradnorm", NAMES, alpha="x"), ConfigError, "alpha = 'x'"),
         (lambda run: LossBalancer(3), ConfigError, "3 is no weighting"),  # type: ignore[arg-type]
         (lambda run: LossBalancer("famo", NAMES, gama=1), ConfigError, "did you mean gamma"),
         (lambda run: LossBalancer(WEIGHTS, lr=1), ConfigError, "settings lr belong to a weighting that is named"),

@@ -334,6 +334,14 @@ def test_what_has_no_square_is_no_luck() -> None:
     assert 0 <= persistence(levels, 1e173 * np.ones(6) * np.arange(6)) <= 1
 
 
+def test_controllers_are_put_together_whatever_the_order_of_their_losses() -> None:
+    x, rewards = rounds_of(3), np.random.default_rng(3).standard_normal((6, 5))
+    one, other = (taught(rewards, x, space=space_of(names)) for names in (NAMES, NAMES[::-1]))
+    state = np.zeros((4, len(FEATURES)))
+    alike, mixed = BayesianController.pooled([one, one]), BayesianController.pooled([one, other])
+    assert mixed.optimum(state) == pytest.approx(alike.optimum(state))
+
+
 def test_doubt_before_any_reward_is_the_prior() -> None:
     doubt = BayesianController(space_of(), settings=QUICK).doubt(np.zeros((4, len(FEATURES))))
     assert doubt == pytest.approx(dict.fromkeys(NAMES, QUICK.spread * math.sqrt(3 / 4)))

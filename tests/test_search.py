@@ -188,6 +188,54 @@ def test_a_state_that_could_not_be_copied_is_refused_before_anything_is_trained(
         search(lambda seed: Arrays(), losses=NAMES, rounds=2, members=3)
 
 
+def test_a_key_that_could_not_be_stored_is_refused_before_anything_is_trained() -> None:
+    class Keys(QuadraticMember):
+        def state_dict(self) -> dict[str, Any]:
+            return {("x", 1): 0.0}  # type: ignore[dict-item]
+
+        def train(self, *_: Any, **__: Any) -> dict[str, float]:
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"a state's keys are str or int, not tuple"):
+        search(lambda seed: Keys(), losses=NAMES, rounds=2, members=3)
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ({"resume": True}, "name it with out"),
+        ({"checkpoint_minutes": "10"}, "checkpoint_minutes = '10'"),
+        ({"seed": 1.5}, "seed = 1.5"),
+        ({"executer": "local"}, "did you mean executor"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(how: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        run(**how)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    assert len(run(seed=np.int64(3), out=tmp_path / "run").journal) == 4
+
+
+def test_a_search_begins_with_what_paths_name(tmp_path: Path) -> None:
+    for seed in range(2):
+        run(seed=seed, out=tmp_path / str(seed))
+    paths = [tmp_path / "0", tmp_path / "1"]
+    by_text = run(learned=f"{paths[0]},{paths[1]}", out=tmp_path / "text")
+    assert without_times(run(learned=paths, out=tmp_path / "list").journal) == without_times(by_text.journal)
+    assert len(run(learned=paths[0], out=tmp_path / "one").journal) == 4
+
+
+def test_another_controller_is_another_search(tmp_path: Path) -> None:
+    for seed in range(2):
+        run(seed=seed, out=tmp_path / str(seed))
+    one, other = (Transfer(load_controller(tmp_path / str(seed))) for seed in range(2))
+    run(strategy=one, members=1, out=tmp_path / "run")
+    with pytest.raises(RunError, match="learned"):
+        run(strategy=other, members=1, out=tmp_path / "run", resume=True)
+
+
 def test_wrong_loss_names_are_an_error_and_no_failure() -> None:
     with pytest.raises(LossError, match=r"missing: extra"):
         run(losses=(*NAMES, "extra"))

@@ -17,7 +17,7 @@ from ada_segment.population.search import make_task, search
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import STRATEGIES, make_strategy
 from ada_segment.population.strategies.base import Strategy, Trial
-from ada_segment.population.strategies.replay import Replay
+from ada_segment.population.strategies.replay import Replay, Transfer
 from ada_segment.storage import save_state
 
 
@@ -338,7 +338,20 @@ def test_settings_are_checked_by_name_and_value() -> None:
         ("pbt", {"quantile": 0.7}),
         ("random", {"sigma": 0.0}),
         ("published", {"sigma": math.nan}),
+        ("pbt", {"factor": 2.0}),
+        ("published", {"hidden": 2.5}),
+        ("published", {"weight_decay": -1.0}),
         ("ada-segment", {"memory": 0}),
+        ("ada-segment", {"memory": 2.5}),
+        ("ada-segment", {"memory": math.inf}),
+        ("ada-segment", {"fixed_scale": "maybe"}),
+        ("ada-segment", {"antithetic": "no"}),
+        ("ada-segment", {"learned": 3}),
     ):
         with pytest.raises(ConfigError, match=next(iter(settings))):
             make_strategy(name, settings)
+    for given in (Transfer, None):
+        with pytest.raises(ConfigError, match="give a name, or an object rather than its class"):
+            make_strategy(given, {})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="did you mean executor"):
+        make_strategy("ada-segment", {"executer": "ray"}, beside=["executor", "workers"])

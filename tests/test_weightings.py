@@ -1,5 +1,6 @@
 """All weightings: what is reported is d total / d loss; values by hand from the papers; states; losses out of range."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from itertools import permutations
@@ -118,6 +119,34 @@ def test_a_state_comes_back_whole_through_a_file(name: str, tmp_path: Path) -> N
     for (weights, total), (same_weights, same_total) in zip(expected, found, strict=True):
         assert same_weights == pytest.approx(weights, rel=1e-9)
         assert same_total == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_state_is_not_what_goes_on(name: str) -> None:
+    """Kept in memory, to go back to: neither training on nor training on from it changes it."""
+    weighting, network = MAKERS[name](), model()
+    train(weighting, steps=4, network=network)
+    state = weighting.state_dict()
+    kept = copy.deepcopy(state)
+    for _ in range(2):
+        train(weighting, steps=5, skip=4, network=network)
+        assert repr(state) == repr(kept)
+        weighting.load_state_dict(state)
+
+
+@pytest.mark.parametrize("name", ["famo", "uncertainty", "gradnorm"])
+def test_what_a_weighting_has_learned_of_a_loss_stays_while_it_is_absent(name: str) -> None:
+    weighting, network = MAKERS[name](), model()
+    train(weighting, steps=6, network=network)
+    one = weighting.state_dict()[{"famo": "xi", "uncertainty": "s", "gradnorm": "w"}[name]]["values"]["mask"]
+    for batch in pictures(5):
+        losses = losses_of(network, batch)
+        weighting.total({**losses, "mask": 0 * losses["mask"]})
+        weighting.learn()
+    later = weighting.state_dict()[{"famo": "xi", "uncertainty": "s", "gradnorm": "w"}[name]]["values"]
+    assert later["mask"] == one
+    if name == "gradnorm":
+        assert sum(later.values()) == pytest.approx(len(NAMES))
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name not in ("weights", "recorded", "function", "fixed")])
@@ -430,8 +459,11 @@ def test_losses_that_share_nothing_have_no_conflict() -> None:
         (lambda: make_weighting("fammo", NAMES), "unknown weighting 'fammo'; did you mean famo"),
         (lambda: make_weighting("famo", NAMES, {"gama": 1}), "has no setting 'gama'; did you mean gamma"),
         (lambda: make_weighting("fixed", NAMES, {"lr": 1}), "has no setting 'lr'; it has none"),
-        (lambda: make_weighting("uw-so", NAMES, {"temperature": "warm"}), "settings of weighting uw-so are not usable"),
-        (lambda: make_weighting("rlw", NAMES, {"seed": "x"}), "settings of weighting rlw are not usable"),
+        (
+            lambda: make_weighting("uw-so", NAMES, {"temperature": "warm"}),
+            "of weighting uw-so is not usable; it is a number",
+        ),
+        (lambda: make_weighting("rlw", NAMES, {"seed": "x"}), "of weighting rlw is not usable; it is a number"),
         (lambda: make_weighting("upgrad", NAMES, {"losses": 1}), "has no setting 'losses'"),
         (lambda: make_weighting("mgda", NAMES, {"epsilons": 1}), "settings of weighting mgda are not usable"),
         (lambda: DynamicWeightAveraging(NAMES, temperature=0.0), "temperature = 0.0"),

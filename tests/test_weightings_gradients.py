@@ -59,6 +59,20 @@ def test_torchjd_by_hand(method: str, rows: Rows, expected: tuple[float, float])
     assert tuple(weighting.weights(losses_with(rows)).values()) == pytest.approx(expected, rel=2e-3)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("rows", [ALONE, AGAINST, [[1.0, 0.0], [0.0, 1e-5]], [[1.0, 0.0], [-1.0, 0.0]]])
+def test_cagrad_goes_on_however_small_gradients_are(rows: Rows, size: float) -> None:
+    """Within c = 1/2 of the mean gradient, and so never 0 where the mean is not; the size of all does not matter."""
+    weighting, losses = make_weighting("cagrad", ["mask", "box"]), losses_with([[size * x for x in r] for r in rows])
+    weights = torch.tensor(list(weighting.weights(losses).values()), dtype=torch.float64)
+    gradients = torch.tensor(rows, dtype=torch.float64)
+    mean = gradients.mean(0)
+    assert torch.linalg.vector_norm(weights @ gradients / 2 - mean) <= 0.5 * torch.linalg.vector_norm(mean) + 1e-4
+    assert tuple(make_weighting("cagrad", ["mask", "box"]).weights(losses_with(rows)).values()) == pytest.approx(
+        tuple(weights.tolist()), rel=1e-3
+    )
+
+
 def test_cagrad_is_best_among_all_mixtures() -> None:
     """The dual of CAGrad (Liu et al. 2021, equation 5) by trying a thousand mixtures."""
     g = torch.tensor(AGAINST, dtype=torch.float64)

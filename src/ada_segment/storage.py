@@ -155,9 +155,10 @@ def copy_state(state: Any) -> Any:
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
-        return {key: copy_state(value) for key, value in state.items()}
+        return {_key(key): copy_state(value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(copy_state(value) for value in state)
+        items = [copy_state(value) for value in state]
+        return tuple(items) if isinstance(state, tuple) else items
     return _plain(state)
 
 
@@ -192,14 +193,17 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str | int):
-                raise TypeError(f"a state's keys are str or int, not {type(key).__name__}: {key!r}")
-        return {"dict": [[key, _flatten(item, tensors)] for key, item in value.items()]}
+        return {"dict": [[_key(key), _flatten(item, tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [_flatten(item, tensors) for item in value]}
     return {"value": _plain(value)}
+
+
+def _key(key: Any) -> str | int:
+    if isinstance(key, str | int):
+        return key
+    raise TypeError(f"a state's keys are str or int, not {type(key).__name__}: {key!r}")
 
 
 def _plain(value: Any) -> Any:

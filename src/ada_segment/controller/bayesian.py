@@ -179,7 +179,7 @@ class BayesianController(Controller):
         """
         states = [controller.state_dict() for controller in controllers]
         for key in ("learned", "settings", "origin", "before"):
-            if any(state[key] != states[0][key] for state in states):
+            if any(_in_order(state[key]) != _in_order(states[0][key]) for state in states):
                 what = "other losses, defaults or groups" if key == "learned" else "other settings"
                 raise LossError(f"controllers that have learned with {what} cannot be put together")
         rounds = [
@@ -224,3 +224,8 @@ class BayesianController(Controller):
         learned = self._model.space
         origin = learned.group_means(self._model.origin)
         self._origin = origin[[learned.group_names.index(space.groups[name]) for name in space.names]]
+
+
+def _in_order(part: Any) -> Any:
+    """Part of a state without the order of its losses, which are learned about by name."""
+    return {**part, "losses": sorted(part["losses"])} if isinstance(part, dict) and "losses" in part else part

@@ -66,6 +66,8 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
     if isinstance(what, Mapping):
         return FixedWeighting(what)
     if isinstance(what, Sequence):
+        if any(isinstance(name, str) for name in what):
+            raise ConfigError(f"{what!r} are names; say first what weighs them, as in LossBalancer('dwa', {what!r})")
         return RecordedWeighting(what, epochs=epochs)
     if callable(what):
         return EpochFunction(_needed(losses, "a function"), what)

@@ -1,6 +1,8 @@
 """The search: rounds of a small population, each member under weights of its own, rewarded by how good it becomes."""
 
+import inspect
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -119,7 +121,13 @@ def search(
         KeyboardInterrupt: Ctrl-C; the run folder can be resumed. A first one waits until what is written is whole.
     """
     task = make_task(losses, rounds, members, defaults=defaults, groups=groups, seed=seed)
-    strategy = make_strategy(strategy, settings)
+    if resume and out is None:
+        raise ConfigError("resume goes on with a run folder; name it with out")
+    if isinstance(checkpoint_minutes, bool) or not isinstance(checkpoint_minutes, int | float | None):
+        raise ConfigError(
+            f"checkpoint_minutes = {checkpoint_minutes!r} is not usable; give a number, or None for never"
+        )
+    strategy = make_strategy(strategy, settings, beside=inspect.signature(search).parameters)
     strategy.start(task)
     place_settings = executor_settings(executor, workers)
     observer = observer or Silent()
@@ -187,6 +195,10 @@ def make_task(
     for name, value in (("rounds", rounds), ("members", members)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least 1")
+    try:
+        seed = operator.index(seed)
+    except TypeError:
+        raise ConfigError(f"seed = {seed!r} is not usable; it is a whole number") from None
     if isinstance(losses, str) or not losses:
         raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
     if twice := sorted({name for name in losses if list(losses).count(name) > 1}):

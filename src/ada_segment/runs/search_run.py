@@ -142,8 +142,10 @@ def _strategy(settings: Settings) -> Strategy:
         return Default()
     if is_function(weights):
         rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
-        return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round))
+        return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round), source=weights)
     path = Path(weights)
+    if path.suffix == ".py":
+        raise ConfigError(f"weights = {weights}: which function of it? Name it as {weights}:FUNCTION")
     if paths := several(weights):
         return Transfer(load_controller(*paths))
     if not path.exists() and len(path.parts) == 1 and not path.suffix:

@@ -33,6 +33,8 @@ def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     Raises:
         LossError: names the loss and the value.
     """
+    if not isinstance(weights, Mapping):
+        raise LossError(f"{weights!r} is not usable; weights are given by the name of their loss")
     for name, weight in weights.items():
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
             raise LossError(f"weight {weight!r} of {name} is not usable; weights are finite and at least 0")

@@ -49,6 +49,6 @@ class EpochFunction(Weighting):
         self._weights: dict[str, float] = {}
 
     def _ask(self) -> None:
-        weights = self.function(self._epoch)
+        weights = check_weights(self.function(self._epoch))
         check_names(weights, self.names, f"weights of epoch {self._epoch} and losses")
-        self._weights = check_weights(weights)
+        self._weights = weights

@@ -129,9 +129,18 @@ def _by_name(name: str) -> Callable[..., Solve]:
 
 
 def _cagrad(aggregation: Any, count: int, c: float = 0.5) -> Solve:
-    """With the radius c of the paper's experiments, which TorchJD leaves to its users."""
-    weighting = aggregation.CAGradWeighting(c=c)
-    return lambda products, _: (weighting(products), [])
+    """With the radius c of the paper's experiments, which TorchJD leaves to its users.
+
+    TorchJD stops where a mixture of the gradients is shorter than `norm_eps`: with the one that it has, also where
+    all gradients are small, or one of them. The mean gradient, which is within c of itself, goes on.
+    """
+    weighting = aggregation.CAGradWeighting(c=c, norm_eps=1e-12)
+
+    def solve(products: Tensor, _: list[float]) -> tuple[Tensor, list[float]]:
+        found = weighting(products / products.trace())
+        return (found if found.any() else torch.full_like(found, 1 / len(found))), []
+
+    return solve
 
 
 def _nash(aggregation: Any, count: int, **settings: Any) -> Solve:

@@ -45,7 +45,7 @@ class ControlledWeighting(Weighting):
         self._weights = self._asked()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self._history}
+        return {"history": [dict(epoch) for epoch in self._history]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -48,7 +48,7 @@ class DynamicWeightAveraging(Weighting):
         self._epochs = [*self._epochs[-1:], {name: float(means[name]) for name in self.names}]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"epochs": self._epochs}
+        return {"epochs": [dict(epoch) for epoch in self._epochs]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)

@@ -19,7 +19,7 @@ class GradNorm(Weighting):
 
     With g_i the norm of the gradient of L_i, G_i = w_i g_i and its mean G, and r_i = (L_i / L_i(0)) over its mean: the
     w_i go down sum_i |G_i - G r_i^alpha|, where G r_i^alpha counts as constant, and are then scaled to sum to their
-    number.
+    number (those of the losses at hand, to what they summed to).
 
     Cost: one extra backward pass a loss, through what lies between it and the shared parameters, and memory for that
     many gradients. When: losses whose values say nothing of the size of their gradients, few of them, and time.
@@ -64,10 +64,10 @@ class GradNorm(Weighting):
             name: w[name] * norms[name] - mean_norm * max(ratios[name] / mean_ratio, 0.0) ** self.alpha
             for name in names
         }
-        self._w.descend({name: math.copysign(norms[name], gap) for name, gap in ahead.items() if gap})
-        moved = {name: max(weight, LEAST) for name, weight in self._w.values.items()}
-        scale = len(self.names) / sum(moved.values())
-        self._w.set({name: scale * weight for name, weight in moved.items()})
+        self._w.descend({name: math.copysign(norms[name], gap) if gap else 0.0 for name, gap in ahead.items()})
+        moved = {name: max(self._w.values[name], LEAST) for name in names}
+        scale = sum(w[name] for name in names) / sum(moved.values())
+        self._w.set({**w, **{name: scale * weight for name, weight in moved.items()}})
 
     def state_dict(self) -> dict[str, Any]:
         return {"w": self._w.state_dict(), "first": self._first}

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ada_segment.storage import copy_state
 from ada_segment.weighting.base import check_names
 
 
@@ -23,31 +24,33 @@ class Learned:
 
     def __init__(self, names: Iterable[str], *, start: float, lr: float, decay: float = 0.0) -> None:
         self.names = tuple(names)
-        self._numbers = torch.full((len(self.names),), start, dtype=torch.float64)
-        self._adam = torch.optim.Adam([self._numbers], lr=lr, weight_decay=decay)
+        self._numbers = {name: torch.full((), start, dtype=torch.float64) for name in self.names}
+        self._adam = torch.optim.Adam(self._numbers.values(), lr=lr, weight_decay=decay)
 
     @property
     def values(self) -> dict[str, float]:
         """The numbers, by name."""
-        return dict(zip(self.names, self._numbers.tolist(), strict=True))
+        return {name: number.item() for name, number in self._numbers.items()}
 
     def descend(self, gradient: Mapping[str, float]) -> None:
-        """One step against `gradient`; 0 for a name that it does not hold."""
-        self._numbers.grad = self._numbers.new_tensor([gradient.get(name, 0.0) for name in self.names])
+        """One step against `gradient`; numbers that it does not hold stay, and so does what Adam remembers of them."""
+        for name, slope in gradient.items():
+            self._numbers[name].grad = self._numbers[name].new_tensor(slope)
         self._adam.step()
-        self._numbers.grad = None
+        self._adam.zero_grad()
 
     def set(self, values: Mapping[str, float]) -> None:
         """Put the numbers elsewhere, and leave what Adam remembers."""
-        self._numbers.copy_(self._numbers.new_tensor([values[name] for name in self.names]))
+        for name in self.names:
+            self._numbers[name].fill_(values[name])
 
     def state_dict(self) -> dict[str, Any]:
         """The numbers and what Adam remembers."""
-        return {"values": self.values, "adam": self._adam.state_dict()["state"]}
+        return {"values": self.values, "adam": copy_state(self._adam.state_dict()["state"])}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave. Raises LossError when it is that of other losses."""
         check_names(state["values"], self.names, "names of the losses")
         self.set(state["values"])
         adam = self._adam.state_dict()
-        self._adam.load_state_dict({**adam, "state": {int(key): dict(value) for key, value in state["adam"].items()}})
+        self._adam.load_state_dict({**adam, "state": copy_state(state["adam"])})

@@ -56,11 +56,14 @@ def make_weighting(
     if name not in WEIGHTINGS:
         raise ConfigError(f"unknown weighting {name!r}{_nearest(name, WEIGHTINGS)}")
     parameters = inspect.signature(WEIGHTINGS[name]).parameters
-    known = [key for key, value in parameters.items() if key not in GIVEN and value.kind is not value.VAR_KEYWORD]
-    open_ended = any(value.kind is value.VAR_KEYWORD for value in parameters.values())
-    for key in settings or {}:
+    known = [key for key, one in parameters.items() if key not in GIVEN and one.kind is not one.VAR_KEYWORD]
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    for key, value in (settings or {}).items():
         if key in GIVEN or (key not in known and not open_ended):
             raise ConfigError(f"weighting {name} has no setting {key!r}{_nearest(key, known)}")
+        kind = parameters[key].annotation if key in parameters else None
+        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ConfigError(f"{key} = {value!r} of weighting {name} is not usable; it is a number")
     seeded = {"seed": seed} if "seed" in known else {}
     try:
         return WEIGHTINGS[name](losses, **{**seeded, **(settings or {})})

@@ -1,5 +1,6 @@
 """The project's own strategy: a controller that learns from all rounds, asked by members around its mean."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from ada_segment.controller.stored import load_controller, several
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
-from ada_segment.population.strategies.checks import above_zero, within
+from ada_segment.population.strategies.checks import above_zero, switches, whole, within
 
 # What is kept, from round to round, of the slowness that failures have taught.
 CAUTION = 0.7
@@ -40,8 +41,8 @@ class AdaSegmentSettings:
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
             broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
         bound: of |log-weight|.
-        learned: a run folder or a stored controller, or several with commas between them: what they have learned is
-            where this search begins.
+        learned: a run folder or a stored controller, or several, in a list or with commas between them: what they have
+            learned is where this search begins.
     """
 
     fixed_scale: bool = True
@@ -65,7 +66,10 @@ class AdaSegmentSettings:
             within(self, 0.0, 1.0, "trust")
         within(self, 0.0, 1.0, "untie_at")
         if self.memory is not None:
-            within(self, 1, float("inf"), "memory")
+            whole(self, 1, "memory")
+        switches(
+            self, "fixed_scale", "start_at_defaults", "common_seed", "antithetic", "mean_member", "tied", "use_state"
+        )
 
 
 class AdaSegment(Strategy):
@@ -77,7 +81,7 @@ class AdaSegment(Strategy):
     name = "ada-segment"
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = AdaSegmentSettings(**settings)
+        self._settings = AdaSegmentSettings(**{**settings, "learned": _named(settings.get("learned"))})
         self.common_seed = self._settings.common_seed
 
     def start(self, task: Task) -> None:
@@ -186,6 +190,20 @@ class AdaSegment(Strategy):
         if self._settings.trust is not None:
             return self._settings.trust
         return persistence(np.array(self._levels), np.array(self._surpluses))
+
+
+def _named(learned: object) -> str | None:
+    """What the setting `learned` names as text, which can be written down: paths with commas between them.
+
+    Raises:
+        ConfigError: it is neither a path nor a list of paths.
+    """
+    if learned is None or isinstance(learned, str):
+        return learned
+    paths = [learned] if isinstance(learned, os.PathLike) else learned
+    if not isinstance(paths, Sequence) or not all(isinstance(path, str | os.PathLike) for path in paths):
+        raise ConfigError(f"learned = {learned!r} is not usable; name a run folder or a controller, or a list of them")
+    return ",".join(map(os.fspath, paths))
 
 
 def _stored(names: str | None) -> BayesianController | None:

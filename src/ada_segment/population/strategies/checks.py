@@ -17,6 +17,26 @@ def above_zero(settings: object, *names: str) -> None:
             raise ConfigError(f"{name} = {value!r} is not usable; it is a number above 0")
 
 
+def whole(settings: object, least: int, *names: str) -> None:
+    """Refuse settings that are not whole numbers of at least so much.
+
+    Raises:
+        ConfigError: names the setting and its value.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least {least}")
+
+
+def switches(settings: object, *names: str) -> None:
+    """Refuse settings that are neither true nor false. Raises ConfigError, which names the setting and its value."""
+    for name in names:
+        value = getattr(settings, name)
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} = {value!r} is not usable; it is true or false")
+
+
 def within(settings: object, low: float, high: float, *names: str) -> None:
     """Refuse settings outside [low, high].
 

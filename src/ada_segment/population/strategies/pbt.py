@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ada_segment.controller.space import BOUND, LogWeights
+from ada_segment.errors import ConfigError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, observed_best
 from ada_segment.population.strategies.checks import above_zero, within
@@ -24,6 +25,10 @@ class PBTSettings:
     def __post_init__(self) -> None:
         within(self, 0.0, 0.5, "quantile")
         above_zero(self, "factor", "bound")
+        if self.factor >= 2:
+            raise ConfigError(
+                f"factor = {self.factor} is not usable; it lies below 2, since weights are also multiplied by 2 less it"
+            )
 
 
 class PBT(Strategy):

@@ -11,7 +11,7 @@ from torch import Tensor
 from ada_segment.controller.policy_gradient import PolicyGradientController
 from ada_segment.population.seeds import derive_seed, generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast, observed_best
-from ada_segment.population.strategies.checks import above_zero, within
+from ada_segment.population.strategies.checks import above_zero, whole, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class PublishedSettings:
     def __post_init__(self) -> None:
         above_zero(self, "sigma", "limit", "learning_rate")
         within(self, 0, 1024, "hidden")
+        whole(self, 0, "hidden")
+        within(self, 0, 1, "weight_decay")
 
 
 class Published(Strategy):

@@ -1,7 +1,7 @@
 """All strategies, by name, and how one is made."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -24,8 +24,13 @@ SETTINGS: dict[str, type[Any]] = {
 }
 
 
-def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any]) -> Strategy:
+def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any], *, beside: Iterable[str] = ()) -> Strategy:
     """The strategy of that name, with these settings; an object is returned as it is.
+
+    Args:
+        strategy: a name, one of `STRATEGIES`, or an object.
+        settings: by name, as its class of settings has them.
+        beside: what may have been meant instead of an unknown setting.
 
     Raises:
         ConfigError: the name or a setting is unknown (the nearest one is named), or a value is not usable.
@@ -34,15 +39,19 @@ def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any]) -> Stra
         if settings:
             raise ConfigError(f"settings {', '.join(settings)} belong to the strategy object; give them when making it")
         return strategy
+    if not isinstance(strategy, str):
+        raise ConfigError(f"strategy = {strategy!r} is not usable; give a name, or an object rather than its class")
     if strategy not in STRATEGIES:
         raise ConfigError(f"unknown strategy {strategy!r}{_nearest(strategy, STRATEGIES)}")
     known = [field.name for field in fields(SETTINGS[strategy])] if strategy in SETTINGS else []
     for name in settings:
         if name not in known:
-            raise ConfigError(f"strategy {strategy} has no setting {name!r}{_nearest(name, known)}")
+            raise ConfigError(f"strategy {strategy} has no setting {name!r}{_nearest(name, known, beside)}")
     return STRATEGIES[strategy](**settings)
 
 
-def _nearest(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {close[0]}? Known: {', '.join(known)}" if close else "; it has none"
+def _nearest(name: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(name, [*known, *beside], n=1, cutoff=0.0)
+    suggestion = f"; did you mean {close[0]}?" if close else ""
+    return suggestion + (f" Known: {', '.join(known)}" if known else " It has none.")

@@ -1,5 +1,6 @@
 """Weights that are known beforehand: a recorded schedule, or a stored controller. One member is enough."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +10,7 @@ from ada_segment.errors import LossError
 from ada_segment.population.schedule import check_schedule, load_schedule
 from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
 from ada_segment.population.strategies.constant import SelectOnly
+from ada_segment.storage import state_to_bytes
 from ada_segment.weighting.base import check_names
 
 
@@ -20,22 +22,27 @@ class Replay(SelectOnly):
         stretch: a schedule of S entries over T rounds gives entry floor((t + 1/2) S / T) to round t, so that a longer
             training passes through the same weights at the same share of its length; entry t when S = T. If not, round
             t has entry t, and the last one once they are used up.
+        source: where it comes from, for errors.
     """
 
     name = "replay"
 
-    def __init__(self, schedule: Sequence[Mapping[str, float]] | Mapping[str, float], *, stretch: bool = True) -> None:
+    def __init__(
+        self,
+        schedule: Sequence[Mapping[str, float]] | Mapping[str, float],
+        *,
+        stretch: bool = True,
+        source: str = "the schedule",
+    ) -> None:
         entries = [schedule] if isinstance(schedule, Mapping) else schedule
-        self.schedule = check_schedule(entries, what="the schedule")
+        self.schedule = check_schedule(entries, what=source)
         self.stretch = stretch
-        self._source = "the schedule"
+        self._source = source
 
     @classmethod
     def load(cls, path: str | Path, *, stretch: bool = True) -> Self:
         """Replay a schedule.json, a run folder's, or a JSON object of fixed weights. Errors as `load_schedule`."""
-        replay = cls(load_schedule(path), stretch=stretch)
-        replay._source = str(path)
-        return replay
+        return cls(load_schedule(path), stretch=stretch, source=str(path))
 
     def start(self, task: Task) -> None:
         super().start(task)
@@ -87,7 +94,9 @@ class Transfer(SelectOnly):
         return self._bound
 
     def settings(self) -> dict[str, Any]:
-        return {"controller": self._given.about()}
+        # What it is about is the same for all searches of a kind; what it has learned is not.
+        learned = hashlib.sha256(state_to_bytes(self._given.state_dict())).hexdigest()
+        return {"controller": self._given.about(), "learned": learned}
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self._history}
