@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
@@ -17,6 +18,7 @@ from PIL import Image
 
 from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.layout import find_split
+from ada_segment.data.picture import read_picture
 from ada_segment.data.problems import group
 from ada_segment.data.splits import open_splits
 from ada_segment.errors import DataError
@@ -102,6 +104,7 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no stuff": (edit(lambda r: [c.update(isthing=1) for c in r["categories"]]), "no stuff", "isthing 0"),
     "category twice": (edit(lambda r: r["categories"].append(r["categories"][0])), "category declared twice", "3"),
     "negative category": (edit(lambda r: r["categories"][0].update(id=-1)), "bad category id", "-1"),
+    "category too great": (edit(lambda r: r["categories"][0].update(id=65_536)), "bad category id", "above 65535"),
     "isthing no flag": (edit(lambda r: r["categories"][0].update(isthing=2)), "malformed annotations", "isthing 2"),
     "undeclared category": (edit(lambda r: info(r).update(category_id=77)), "undeclared category", "77"),
     "image id twice": (edit(lambda r: r["images"][1].update(id=50)), "image listed twice", "50"),
@@ -146,6 +149,11 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "picture missing": (lambda f: (f / JPG).unlink(), "missing picture", "0001.jpg"),
     "other ending": (lambda f: (f / JPG).rename((f / JPG).with_suffix(".JPG")), "missing picture", "0001.JPG"),
     "picture cut short": (lambda f: halve(f / JPG), "unreadable picture", "0001.jpg"),
+    "picture of fractions": (
+        lambda f: Image.new("F", (WIDTH, HEIGHT), 0.5).save(f / JPG, format="TIFF"),
+        "unreadable picture",
+        "fractions",
+    ),
     "picture is text": (lambda f: (f / JPG).write_text("no picture"), "unreadable picture", "0001.jpg"),
     "PNG missing": (redraw(Path.unlink), "missing PNG", "0000.png"),
     "PNG cut short": (redraw(halve), "unreadable PNG", "0000.png"),
@@ -290,3 +298,11 @@ def test_one_file_is_checked_as_a_split_is(folder: Path) -> None:
     shutil.rmtree(folder / "panoptic_train")
     (problem,) = check_file(path, images)
     assert "panoptic_train is no folder" in str(problem)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_picture_of_16_bits_is_read_as_the_eye_sees_it(tmp_path: Path, ending: str) -> None:
+    grey = np.linspace(0, 65_535, 48).astype(np.uint16).reshape(6, 8)
+    path = tmp_path / f"grey.{ending}"
+    Image.fromarray(grey).save(path)
+    assert torch.equal(read_picture(path), torch.from_numpy((grey >> 8).astype(np.uint8)).expand(3, -1, -1))

@@ -29,6 +29,13 @@ def test_crowds_and_void() -> None:
     assert (target["semantic"][4:] == 0).all(), "a crowd is things to the semantic branch"
 
 
+def test_no_class_is_void_however_many_there_are() -> None:
+    classes = Categories([Category(1, "cat", True), *(Category(i, f"stuff {i}", False) for i in range(2, 302))])
+    ids = np.arange(301, dtype=np.int32).reshape(7, 43)
+    target = make_target(recount(ids, [Segment(i, i + 1, False) for i in range(1, 301)]), classes)
+    assert target["semantic"].flatten().tolist() == [IGNORE, *range(1, 301)]
+
+
 def test_masks_boxes_and_labels_agree_with_the_truth_of_scenes() -> None:
     scenes = Scenes(size=64, count=20)
     for index in range(len(scenes)):

@@ -12,6 +12,9 @@ from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.panoptic_map import MAX_ID, Segment
 from ada_segment.panoptic.recount import Box
 
+# Pixels are counted by category id in a table as long as the largest.
+MAX_CATEGORY_ID = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -83,6 +86,9 @@ def inspect_categories(found: Inspection, root: dict[str, Any]) -> Categories:
             found.add("category declared twice", f"declares category id {number} twice", "give each its own id")
         elif number < 0:
             found.add("bad category id", f"declares the negative category id {number}", "number them from 0 or 1")
+        elif number > MAX_CATEGORY_ID:
+            message = f"declares category id {number}, above {MAX_CATEGORY_ID}"
+            found.add("bad category id", message, "number them from 0 or 1")
         elif isthing not in (0, 1):
             found.add("malformed annotations", f"says isthing {isthing} of category {number}", "set it to 0 or 1")
         else:

@@ -16,14 +16,18 @@ BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.Decomp
 
 
 def read_picture(path: Path) -> Tensor:
-    """A picture as [3, H, W] uint8 RGB. It is not turned by what a camera noted, as annotations are not either.
+    """A picture as [3, H, W] uint8 RGB; of 16 bits the upper 8. It is not turned by what a camera noted, as annotations
+    are not either.
 
     Raises:
-        FileError: it is missing or unreadable.
+        FileError: it is missing or unreadable, or has more than 16 bits.
     """
     try:
         with Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+            _refuse_unbounded(path, image)
+            # What Pillow makes of 16 bits is white wherever they are above 255.
+            eight = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if _has_16_bits(image) else image
+            pixels = np.array(eight.convert("RGB"))
     except BROKEN as error:
         raise _unreadable(path, error) from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
@@ -42,6 +46,7 @@ def verify_picture(path: Path) -> None:
     """Read a picture to its end, at an eighth of its size where the format can. Raises like `read_picture`."""
     try:
         with Image.open(path) as image:
+            _refuse_unbounded(path, image)
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
     except BROKEN as error:
@@ -52,6 +57,17 @@ def write_picture(path: Path, image: Tensor) -> None:
     """Write [3, H, W] uint8 RGB as a PNG; whole or not at all."""
     picture = Image.fromarray(image.permute(1, 2, 0).numpy())
     write_whole(path, lambda temporary: picture.save(temporary, format="PNG"))
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+
+
+def _refuse_unbounded(path: Path, image: Image.Image) -> None:
+    """Refuse whole numbers of 32 bits and fractions, of which nobody knows which is white."""
+    if image.mode in ("I", "F") and not _has_16_bits(image):
+        kind = "whole numbers of 32 bits" if image.mode == "I" else "fractions"
+        raise FileError(path, f"holds {kind}, of which it is not known which is white", "save it with 8 or 16 bits")
 
 
 def _unreadable(path: Path, error: Exception) -> FileError:

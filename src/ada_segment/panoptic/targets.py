@@ -10,8 +10,8 @@ from torchvision.ops import masks_to_boxes
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
 
-IGNORE = 255
-"""Label of pixels that the semantic loss leaves out: void."""
+IGNORE = -1
+"""Label of pixels that the semantic loss leaves out: void. No class has it, however many there are."""
 
 
 class Target(TypedDict):
