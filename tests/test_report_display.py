@@ -35,6 +35,16 @@ def play(display: LiveDisplay | PlainDisplay, records: list[dict[str, Any]], *, 
             display.round_finished(record)
 
 
+def test_a_resumed_search_knows_the_rounds_before() -> None:
+    records = make_rounds(rounds=3)
+    one, other = (LiveDisplay(Console(file=io.StringIO()), clock=Clock()) for _ in range(2))
+    play(one, records, rounds=3)
+    other.resumed(records[:2])
+    play(other, records[2:], rounds=3)
+    assert other.best == one.best
+    assert rendered(other) == rendered(one)
+
+
 def rendered(display: LiveDisplay, *, width: int = 100) -> str:
     console = Console(record=True, width=width, file=io.StringIO())
     console.print(display.render())

@@ -80,6 +80,19 @@ def test_a_run_of_a_program_ends_with_its_rounds(tmp_path: Path) -> None:
     assert refresh_of(Page((tmp_path / "page.html").read_text())) is None
 
 
+def test_a_run_of_a_program_is_followed_through_its_first_round(tmp_path: Path) -> None:
+    run, records = write_run(tmp_path / "run", []), make_rounds(rounds=2)
+    steps = [
+        lambda: write_run(run, records[:1]),  # before its checkpoint
+        lambda: write_run(run, records[:1], defaults=DEFAULTS, rounds=2),
+        lambda: write_run(run, records, defaults=DEFAULTS, rounds=2),
+    ]
+    play = Play(tmp_path / "page.html", list(steps))
+    watch_run(run, tmp_path / "page.html", say=lambda _: None, wait=play)
+    assert not play.steps
+    assert refresh_of(Page((tmp_path / "page.html").read_text())) is None
+
+
 def test_what_never_comes_is_named(tmp_path: Path) -> None:
     play = Play(tmp_path / "page.html", [])
     with pytest.raises(RunError, match=r"history\.jsonl did not come"):

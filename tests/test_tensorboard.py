@@ -75,14 +75,19 @@ def test_curves_are_those_of_the_journal(tmp_path: Path) -> None:
 
 def test_a_resumed_run_replaces_what_it_repeats(tmp_path: Path) -> None:
     records, others = make_rounds(rounds=4), make_rounds(rounds=4, seed=1)
-    for part in (records[:3], others[2:]):
+    for before, part in (([], records[:3]), (records[:2], others[2:])):
         board = TensorBoard(tmp_path, defaults=DEFAULTS)
+        if before:
+            board.resumed(before)
+            board.said("going on with round 3")
         play(board, part)
         board.close()
     found = scalars(read(tmp_path), "reward/its best")
     expected = [r["members"][r["best"]]["reward"] for r in (*records[:2], *others[2:])]
     assert [step for step, _ in found] == [1, 2, 3, 4]
     assert [value for _, value in found] == pytest.approx(expected, rel=1e-6)
+    so_far = [value for _, value in scalars(read(tmp_path), "reward/best so far")]
+    assert so_far == pytest.approx([max(expected[: k + 1]) for k in range(4)], rel=1e-6)
 
 
 def test_a_run_shows_what_its_best_model_sees_and_is_the_same_run(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_several_observers_hear_the_same() -> None:
         def round_started(self, *told: Any) -> None:
             self.all.append(told)
 
-        member_finished = round_finished = said = round_started  # type: ignore[assignment]
+        resumed = member_finished = round_finished = said = round_started  # type: ignore[assignment]
 
     one, other = Heard(), Heard()
     several = Several(one, other)

@@ -7,6 +7,10 @@ from typing import Any, Protocol
 class Observer(Protocol):
     """Told of each step of a search, in order. Records are the journal's own objects and must not be changed."""
 
+    def resumed(self, journal: Sequence[Mapping[str, Any]]) -> None:
+        """An interrupted search goes on after these rounds, none where it begins anew; comes first, if at all."""
+        ...
+
     def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
         """The members of round `round` (from 0) of `rounds` start, each under its `weights`; twice for a repeat."""
         ...
@@ -27,6 +31,8 @@ class Observer(Protocol):
 class Silent:
     """An observer that says nothing."""
 
+    def resumed(self, journal: Sequence[Mapping[str, Any]]) -> None: ...
+
     def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None: ...
 
     def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None: ...
@@ -41,6 +47,10 @@ class Several:
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
+
+    def resumed(self, journal: Sequence[Mapping[str, Any]]) -> None:
+        for observer in self._observers:
+            observer.resumed(journal)
 
     def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
         for observer in self._observers:

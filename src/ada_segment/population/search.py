@@ -140,6 +140,7 @@ def search(
         if progress is not None:
             strategy.load_state_dict(progress.strategy)
         if folder is not None and resume:
+            observer.resumed(progress.journal if progress is not None else [])
             for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:
                 observer.said(text)
         if not together.first:

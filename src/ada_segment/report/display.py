@@ -45,6 +45,10 @@ class _Progress:
     ) -> None:
         pass
 
+    def resumed(self, journal: Sequence[Mapping[str, Any]]) -> None:
+        for record in journal:
+            self._count(record)
+
     def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
         self.round, self.rounds = round, rounds
         self.weights = [relative(member, self.defaults) for member in weights]
@@ -55,6 +59,9 @@ class _Progress:
         self.finished[index] = record
 
     def round_finished(self, record: Mapping[str, Any]) -> None:
+        self._count(record)
+
+    def _count(self, record: Mapping[str, Any]) -> None:
         done = parse_round(record)
         self.past.append(done)
         chosen = done.chosen

@@ -39,11 +39,16 @@ class TensorBoard:
         self._best: float | None = None
         self._step = 0
 
+    def resumed(self, journal: Sequence[Mapping[str, Any]]) -> None:
+        self._step = len(journal)
+        # Events of later steps are of rounds that are trained again.
+        self._writer = self._make(str(self.folder), purge_step=self._step + 1)
+        stood = [parse_round(record).chosen for record in journal]
+        self._best = max((one.reward for one in stood if one is not None and one.reward is not None), default=None)
+
     def round_started(self, round: int, rounds: int, weights: Sequence[Mapping[str, float]]) -> None:
         self._step = round + 1
-        if self._writer is None:
-            # Events of this step and later ones are of a run that was interrupted.
-            self._writer = self._make(str(self.folder), purge_step=self._step if round else None)
+        self._writer_or_new()
 
     def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
         if record.get("reward") is not None:
@@ -108,6 +113,6 @@ class TensorBoard:
             self._writer.close()
 
     def _writer_or_new(self) -> Any:
-        if self._writer is None:  # a run that was resumed after its last round
+        if self._writer is None:
             self._writer = self._make(str(self.folder))
         return self._writer

@@ -63,7 +63,8 @@ def has_ended(run: Path) -> bool:
     found = read_run(run)
     if found.config is not None and found.metrics is None:
         return False
-    return found.rounds is None or len(found.history.rounds) >= found.rounds
+    # How many rounds there are is written after the first; where it was cleared away, that one is long over.
+    return len(found.history.rounds) >= (2 if found.rounds is None else found.rounds)
 
 
 def _stamp(file: Path) -> tuple[int, int]:
