@@ -168,6 +168,7 @@ OF_RUNS: dict[str, Callable[..., float]] = {
     "reward-gain": lambda runs: OF_RUN["best-reward"](runs[0]) - OF_RUN["best-reward"](runs[1]),
     "example-gain": _example_gain,
     "arm-count": lambda runs, places: len(places),
+    "measured": lambda runs, measure, places: len(_of(runs, measure, places)),
     "arm-mean": lambda runs, measure, places: statistics.mean(_of(runs, measure, places)),
     "arm-half": lambda runs, measure, places: _half(_of(runs, measure, places)),
     "difference": lambda runs, measure, pairs: statistics.mean(_differences(runs, measure, pairs)),

@@ -20,7 +20,7 @@ from recomputed import Files, T
 from rich.console import Console
 
 from ada_segment.errors import RunError
-from ada_segment.report.arms import differences, group_runs, of_arm
+from ada_segment.report.arms import alone, differences, group_runs, of_arm
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
 from ada_segment.report.run_files import Run, read_run
 from ada_segment.report.student import estimate, quantile
@@ -29,12 +29,12 @@ from ada_segment.report.tables import arms_table
 EVIL = '<script>alert("x")</script>&$x_y$'
 
 
-def made(folder: Path, strategy: str, seed: int, *, scale: float = 1.0, **search: Any) -> Path:
+def made(folder: Path, strategy: str, seed: int, *, scale: float = 1.0, source: str = "scenes", **search: Any) -> Path:
     """A run as the command line leaves it."""
     default = strategy == "default"
     settings = {
         "seed": seed,
-        "data": {"source": "scenes"},
+        "data": {"source": source},
         "training": {"reward": "pq-tuned", "workers": seed},
         "search": {"strategy": "ada-segment" if default else strategy, "weights": "default" if default else None}
         | {"members": 1 if default else 3, **search},
@@ -117,6 +117,34 @@ def test_where_a_run_was_computed_makes_no_arm(tmp_path: Path) -> None:
 def test_without_default_weights_the_first_arm_is_the_reference(tmp_path: Path) -> None:
     arms = group_runs(read(made(tmp_path, "pbt", 0), made(tmp_path, "random", 0)))
     assert [one.reference.name for one in differences(arms)] == ["pbt"]
+
+
+def test_arms_are_compared_with_default_weights_on_the_same_data(tmp_path: Path) -> None:
+    """Not with the first ones: other test pictures are harder or easier, and longer trainings are better anyway."""
+    runs = [
+        made(tmp_path, strategy, seed, source=source)
+        for source in ("scenes", "streets")
+        for strategy in ("default", "pbt")
+        for seed in (0, 1)
+    ]
+    runs += [made(tmp_path, "pbt", 0, rounds=40), made(tmp_path, "default", 0, rounds=40)]
+    runs += [made(tmp_path, "random", 0, source="fields"), made(tmp_path, "random", 0, rounds=99)]
+    arms = group_runs(read(*runs))
+    source = {arm.name: arm.conditions["data.source"] for arm in arms}
+    told = {(one.arm.places[0], one.reference.places[0], one.also) for one in differences(arms)}
+    assert told == {(2, 0, ""), (6, 4, ""), (8, 9, ""), (9, 0, "rounds 40, not None"), (11, 0, "rounds 99, not None")}
+    assert [source[arm.name] for arm in alone(arms)] == ["fields"]
+    page = check_safe(render_arms_page(read(*runs)))
+    assert "nothing on the same data to be compared with" in page.text
+    assert "(also rounds 99, not None)" in page.text
+
+
+def test_a_mean_says_of_how_many_runs_it_is(tmp_path: Path) -> None:
+    runs = [made(tmp_path, strategy, seed) for strategy in ("default", "pbt") for seed in (0, 1)]
+    (runs[3] / "metrics.json").unlink()
+    page = check_safe(render_arms_page(read(*runs)))
+    check_numbers(page)
+    assert {number.value for number in page.numbers if number.what == "measured"} == {1}
 
 
 def test_runs_of_programs_are_told_apart_by_what_was_asked(tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ def draw_arms(
     compared = differences(arms)
     if compared:
         names, rows = [], []
+        alike = len({one.reference.name for one in compared}) == 1
         for one in compared:
             pairs = pairs_measured(one, runs, measure)
-            names.append(one.arm.name)
+            names.append(one.arm.name if alike else f"{one.arm.name} – {one.reference.name}")
             rows.append([_gap(runs, pair, measure) for pair in pairs])
-        label = f"{MEASURES[measure]}, less that of {compared[0].reference.name}"
+        label = f"{MEASURES[measure]}, less that of {compared[0].reference.name if alike else 'the other'}"
         drawn["differences"] = _dots(names, rows, label=label, ink=ink, zero=True)
     drawn["curves"] = _curves(arms, label=arms[0].runs[0].reward_label, ink=ink)
     names_of_losses = list(dict.fromkeys(name for run in runs for name in run.history.losses))

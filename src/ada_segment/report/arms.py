@@ -35,12 +35,14 @@ class Arm:
         places: of its runs among all, in the order of the seeds.
         runs: the runs.
         is_default: whether it kept to the default weights.
+        conditions: settings by dotted key that are not of how weights came about: data, model, training, length.
     """
 
     name: str
     places: tuple[int, ...]
     runs: tuple[Run, ...]
     is_default: bool
+    conditions: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,13 @@ class Difference:
     Attributes:
         arm, reference: the two.
         pairs: places of the runs that share a seed, the arm's first.
+        also: in what else they differ, as "rounds 40, not 14"; empty where in nothing.
     """
 
     arm: Arm
     reference: Arm
     pairs: tuple[tuple[int, int], ...]
+    also: str
 
 
 def group_runs(runs: Sequence[Run]) -> list[Arm]:
@@ -75,22 +79,46 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     for name, places in zip(names, groups.values(), strict=True):
         ordered = sorted(places, key=lambda place: runs[place].seed or 0)
         arms.append(
-            Arm(name, tuple(ordered), tuple(runs[place] for place in ordered), is_default=runs[places[0]].is_default)
+            Arm(
+                name,
+                tuple(ordered),
+                tuple(runs[place] for place in ordered),
+                is_default=runs[places[0]].is_default,
+                conditions=_conditions(trees[places[0]]),
+            )
         )
     return arms
 
 
 def differences(arms: Sequence[Arm]) -> list[Difference]:
-    """Every arm against the one with default weights, or against the first where there is none, paired by seed."""
-    reference = next((arm for arm in arms if arm.is_default), arms[0])
-    theirs = {run.seed: place for run, place in zip(reference.runs, reference.places, strict=True)}
+    """Arms against one with default weights, or against the first where there is none, paired by seed.
+
+    Of several the one that differs in the fewest other settings. Arms on other data have other test pictures, and are
+    not compared.
+    """
+    references = [arm for arm in arms if arm.is_default] or list(arms[:1])
     found = []
     for arm in arms:
-        if arm is not reference:
-            mine = zip(arm.runs, arm.places, strict=True)
-            pairs = [(place, theirs[run.seed]) for run, place in mine if run.seed is not None and run.seed in theirs]
-            found.append(Difference(arm, reference, tuple(pairs)))
+        before = references[: references.index(arm)] if arm in references else references
+        others = [other for other in before if not [key for key in _apart(arm, other) if key.startswith("data.")]]
+        if not others:
+            continue
+        reference = min(others, key=lambda other: len(_apart(arm, other)))
+        theirs = {run.seed: place for run, place in zip(reference.runs, reference.places, strict=True)}
+        mine = zip(arm.runs, arm.places, strict=True)
+        pairs = [(place, theirs[run.seed]) for run, place in mine if run.seed is not None and run.seed in theirs]
+        also = ", ".join(
+            f"{key.rpartition('.')[2]} {arm.conditions.get(key)}, not {reference.conditions.get(key)}"
+            for key in _apart(arm, reference)
+        )
+        found.append(Difference(arm, reference, tuple(pairs), also))
     return found
+
+
+def alone(arms: Sequence[Arm]) -> list[Arm]:
+    """Arms that are compared with nothing, and nothing with them."""
+    told = [arm for one in differences(arms) for arm in (one.arm, one.reference)]
+    return [arm for arm in arms if arm not in told]
 
 
 def measured(run: Run, measure: str) -> float | None:
@@ -130,6 +158,23 @@ def _settings(run: Run) -> dict[str, Any]:
     except yaml.YAMLError:
         tree = None
     return _flat(tree if isinstance(tree, dict) else run.identity)
+
+
+def _conditions(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a search from a program what is asked of all strategies alike."""
+    if not any(key.startswith("search.") for key in tree):
+        return {key: value for key, value in tree.items() if key.split(".")[0] in ("losses", "defaults", "rounds")}
+    return {
+        key: value
+        for key, value in tree.items()
+        if key not in ASIDE and (key == "search.rounds" or not key.startswith("search."))
+    }
+
+
+def _apart(arm: Arm, other: Arm) -> list[str]:
+    """Conditions in which two arms differ."""
+    keys = sorted({*arm.conditions, *other.conditions})
+    return [key for key in keys if arm.conditions.get(key) != other.conditions.get(key)]
 
 
 def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ada_segment.report.arms import (
     MEASURES,
     Arm,
     Difference,
+    alone,
     differences,
     group_runs,
     headline,
@@ -74,11 +75,14 @@ def _answer(runs: Sequence[Run], arms: Sequence[Arm], compared: Sequence[Differe
     for arm in arms:
         seeds = say.count(len(arm.places), "arm-count", list(arm.places))
         note = join([f"{MEASURES[measure]}; ", seeds, " seed" if len(arm.places) == 1 else " seeds"])
-        figure = _mean(say, of_arm(arm, measure), "arm", measure, list(arm.places))
+        figure = _mean_of_arm(say, arm, measure)
         tiles.append(
             element("div", element("dt", arm.name), element("dd", figure, element("span", note, class_="faint")))
         )
     sentences = [element("p", *_sentence(one, runs, measure)) for one in compared]
+    if len(arms) > 1 and (left := alone(arms)):
+        names = ", ".join(arm.name for arm in left)
+        sentences.append(element("p", element("b", names), ": nothing on the same data to be compared with."))
     caution = (
         "Intervals are 95 % intervals of the mean by Student's t. PQ is that of the test split; its merge thresholds "
         "are tuned on each run's reward split, but where the usual ones are named."
@@ -89,7 +93,8 @@ def _answer(runs: Sequence[Run], arms: Sequence[Arm], compared: Sequence[Differe
 def _sentence(one: Difference, runs: Sequence[Run], measure: str) -> tuple[object, ...]:
     say, pairs = Numbers(), pairs_measured(one, runs, measure)
     found = of_pairs(pairs, runs, measure)
-    start = (element("b", one.arm.name), " against ", element("b", one.reference.name), ": ")
+    also = f" (also {one.also})" if one.also else ""
+    start = (element("b", one.arm.name), " against ", element("b", one.reference.name), also, ": ")
     if found is None:
         return (*start, "no seed in common, so nothing can be paired.")
     value = _mean(say, found, "difference", measure, [list(pair) for pair in pairs], sign=True)
@@ -141,7 +146,7 @@ def _side_by_side(arms: Sequence[Arm]) -> Html:
         [
             arm.name,
             say.count(len(arm.places), "arm-count", list(arm.places)),
-            *(_mean(say, of_arm(arm, measure), "arm", measure, list(arm.places)) for measure in MEASURES),
+            *(_mean_of_arm(say, arm, measure) for measure in MEASURES),
         ]
         for arm in arms
     ]
@@ -153,14 +158,17 @@ def _paired(runs: Sequence[Run], compared: Sequence[Difference]) -> Html:
         return Html("")
     say, rows = Numbers(), []
     for one in compared:
-        row: list[object] = [one.arm.name, say.count(len(one.pairs), "pairs", [list(pair) for pair in one.pairs])]
+        row: list[object] = [one.arm.name, one.reference.name]
+        row.append(say.count(len(one.pairs), "pairs", [list(pair) for pair in one.pairs]))
         for measure in MEASURES:
             pairs = pairs_measured(one, runs, measure)
             which = [list(pair) for pair in pairs]
-            row.append(_mean(say, of_pairs(pairs, runs, measure), "difference", measure, which, sign=True))
+            gap = _mean(say, of_pairs(pairs, runs, measure), "difference", measure, which, sign=True)
+            partly = 0 < len(pairs) < len(one.pairs)
+            row.append(join([gap, " of ", say.count(len(pairs), "pairs", which)]) if partly else gap)
         rows.append(row)
-    headings = ("arm", "seeds in common", *MEASURES.values())
-    return section(f"Differences to {compared[0].reference.name}, paired by seed", table(headings, rows))
+    headings = ("arm", "against", "seeds in common", *MEASURES.values())
+    return section("Differences, paired by seed", table(headings, rows))
 
 
 def _all_runs(arms: Sequence[Arm]) -> Html:
@@ -187,6 +195,15 @@ def _all_runs(arms: Sequence[Arm]) -> Html:
 def _measure(say: Numbers, run: Run, measure: str) -> Html:
     value = measured(run, measure)
     return DASH if value is None else say.text(fine(value), value, "measure", measure)
+
+
+def _mean_of_arm(say: Numbers, arm: Arm, measure: str) -> Html:
+    """With the number of its runs for which the measure is known, where it is not known for all."""
+    found, places = of_arm(arm, measure), list(arm.places)
+    mean = _mean(say, found, "arm", measure, places)
+    if found is None or found.count == len(places):
+        return mean
+    return join([mean, " of ", say.count(found.count, "measured", measure, places)])
 
 
 def _mean(say: Numbers, found: Estimate | None, what: str, *which: object, sign: bool = False) -> Html:
