@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
 from made_data import colours as to_colours
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.layout import find_split
@@ -86,6 +86,13 @@ def image(mode: str, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Callable[[Path]
 
 def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def turn(folder: Path) -> None:
+    with Image.open(folder / JPG) as picture:
+        exif = picture.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        picture.save(folder / JPG, exif=exif)
 
 
 JPG = Path("images") / "train" / "0001.jpg"
@@ -182,6 +189,7 @@ HARMLESS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "crowd of stuff": (edit(lambda r: info(r).update(iscrowd=1)), "crowd of stuff", "sky"),
     "stuff in parts": (edit(lambda r: info(r, 1).update(category_id=9)), "stuff in parts", "sky"),
     "thing marked as stuff": (edit(lambda r: info(r, 2).update(isthing=0)), "isthing contradicts", "cat"),
+    "turned picture": (turn, "turned picture", "0001.jpg"),
     "wrong stated size": (edit(lambda r: r["images"][0].update(width=99)), "stated size is wrong", "99x12"),
 }
 

@@ -159,6 +159,13 @@ def test_what_a_program_started_is_not_resumed_by_a_command(searched: Path, tmp_
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+def test_the_state_of_a_program_s_training_is_no_model_of_ours(searched: Path, tmp_path: Path) -> None:
+    shutil.copytree(searched, tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").unlink()
+    with pytest.raises(RunError, match="a program's own training"):
+        run_search(small(training__start=str(tmp_path / "run")), tmp_path / "other")
+
+
 def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
     before = (searched / "metrics.json").read_bytes()
     run_search(small(), searched, resume=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from ada_segment.data.problems import FileError
@@ -49,6 +49,15 @@ def verify_picture(path: Path) -> None:
             _refuse_unbounded(path, image)
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
+    except BROKEN as error:
+        raise _unreadable(path, error) from None
+
+
+def is_turned(path: Path) -> bool:
+    """Whether viewers show it turned or mirrored, as its camera noted. Raises FileError like `read_picture`."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except BROKEN as error:
         raise _unreadable(path, error) from None
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ada_segment.data.annotations import Picture
 from ada_segment.data.layout import SplitFiles
 from ada_segment.data.maps import id_problems
-from ada_segment.data.picture import read_picture_size, verify_picture
+from ada_segment.data.picture import is_turned, read_picture_size, verify_picture
 from ada_segment.data.png import read_header, read_ids
 from ada_segment.data.problems import FileError, Problem
 from ada_segment.data.statistics import Tally
@@ -73,6 +73,16 @@ def check_picture(
         )
     if decode and image_size:
         _look_at("picture", image_path, verify_picture, problems, alike)
+        if _look_at("picture", image_path, is_turned, [], alike):
+            problems.append(
+                Problem(
+                    kind="turned picture",
+                    file=str(image_path),
+                    message="is shown turned or mirrored by viewers (EXIF orientation), but read as it is stored",
+                    fix="store it upright, or see that its segments were drawn on it as it is stored",
+                    fatal=False,
+                )
+            )
     if decode and mask_size and (ids := _look_at("PNG", mask_path, read_ids, problems, alike)) is not None:
         counted = areas(ids)
         problems += id_problems(counted, picture, mask=mask_path, annotations=files.annotations)

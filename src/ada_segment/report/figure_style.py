@@ -55,6 +55,9 @@ def canvas(ink: str) -> Iterator[tuple[Figure, Axes]]:
         axes.margins(x=0.02)
 
 
+INCHES_A_LETTER = 0.062  # of the small letters of a long legend
+
+
 def add_legend(
     figure: Figure, last: Mapping[str, float], names: Sequence[str], *, legend: bool, stacked: bool = False
 ) -> None:
@@ -72,7 +75,8 @@ def add_legend(
         figure.set_size_inches(SIZE[0] + 1.5, SIZE[1])
         figure.legend(handles, labels, loc="outside right center", frameon=False)
     else:
-        columns = 3
+        room = (SIZE[0] + 1.5) / (INCHES_A_LETTER * max(map(len, labels)) + 0.5)
+        columns = min(3, max(1, int(room)))
         figure.set_size_inches(SIZE[0] + 1.5, SIZE[1] + 0.17 * (len(listed) // columns + 1))
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=columns, fontsize=7)
 

@@ -53,9 +53,12 @@ def _commands(run: Run) -> list[str]:
     what = "controller" if run.has_controller else "schedule"
     if run.config is not None:
         source = run.path if run.has_controller else run.path / "schedule.json"
-        return [
+        predict = [
             "# segment pictures with the best model",
             f"ada-segment predict {quote(str(run.path))} IMAGE... --out DIR",
+        ]
+        return [
+            *(predict if run.metrics is not None else []),  # its thresholds are tuned at the end
             f"# train one model, on these pictures or others, under the {what} of this run",
             f"ada-segment train --data DATA --weights {quote(str(source))} --epochs N --out NEW",
         ]

@@ -156,7 +156,7 @@ def comparison(run: Path, baseline: Path) -> RenderableType:
     table.add_column("")
     for heading in ("PQ", "things", "stuff", "PQ, usual thresholds"):
         table.add_column(heading, justify="right")
-    for name, metrics in ((run.name, read_run(run).metrics), (baseline.name, read_run(baseline).metrics)):
+    for name, metrics in ((path.resolve().name, read_run(path).metrics) for path in (run, baseline)):
         if metrics is not None:
             tuned, usual = metrics.get("tuned") or {}, metrics.get("usual") or {}
             figures = [percent((tuned.get(group) or {}).get("pq")) for group in ("all", "things", "stuff")]

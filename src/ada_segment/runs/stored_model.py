@@ -14,6 +14,7 @@ from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.merge import Thresholds
 from ada_segment.panoptic.registry import build_model
 from ada_segment.population.run_folder import BEST
+from ada_segment.runs.settings_file import FILE_NAME as SETTINGS
 from ada_segment.runs.settings_file import read_settings
 from ada_segment.storage import load_state, read_about, save_state
 from ada_segment.training.member import network_state
@@ -79,6 +80,8 @@ def read_start(run: Path) -> Start:
 
 def _about(run: Path) -> tuple[dict[str, Any], Categories]:
     about = read_about(run / BEST)
+    if not (run / SETTINGS).is_file():
+        raise RunError(f"{run} holds the state of a program's own training, which only that program can use")
     if "thresholds" not in about:
         raise RunError(f"{run} has not ended yet; let it end, or go on with it by --resume")
     return about, Categories(Category(c["id"], c["name"], bool(c["isthing"])) for c in about["categories"])
