@@ -141,6 +141,12 @@ REGIMES = {
     "facades-warm": Regime("tiny", FACADES | {"training.lr": 0.0015}, start=FACADES | {"search.rounds": 24}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
 }
+ONE_SIDE = "-one-side"
+REGIMES |= {
+    name + ONE_SIDE: REGIMES[name] for name in ("scenes-ema", "scenes-resnet18", "scenes-ten-losses", "facades-crops")
+}
+"""Searches, and what was made of them, when the directions of all rounds lay on one side (until commit 865f125). They
+can be run at the commits that their lines name, in the regime without this ending."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from functools import cache
 from statistics import fmean
 
 import results_file
-from evidence import ABLATIONS, ARMS, FIVE, LONGER, NAME, PAST, SHIFTED
+from evidence import ABLATIONS, ARMS, FIVE, LONGER, NAME, ONE_SIDE, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -13,6 +13,8 @@ from ada_segment.report.student import Estimate, estimate
 BASELINE = "default"
 LONG = ", same compute"  # of one model, for as many epochs as all members of a search
 OURS = "ada-segment"
+FOUND = (OURS, "transfer", "replayed", "last weights", "shuffled")
+"""How the names of arms begin that search, or use what searches have found."""
 
 
 def arms(regime: str, population: str = "") -> str:
@@ -113,11 +115,11 @@ def longer(regime: str) -> str:
 ELSEWHERE = "transfer from scenes"
 
 
-def carried() -> str:
-    """One model under what searches on scenes have learned, in other regimes."""
+def carried(side: str = "") -> str:
+    """One model under what searches on scenes have learned, in other regimes; `side`: ONE_SIDE for those."""
     rows: list[list[object]] = []
     for regime, name in KINDS.items():
-        lines = of_regime(regime)
+        lines = of_regime(regime + side)
         baseline = by_seed(lines, BASELINE)
         runs = [line for line in lines if line["arm"] == ELSEWHERE and line["seed"] in baseline]
         if not runs:
@@ -174,16 +176,19 @@ GAINS = [
 
 
 def gain() -> str:
-    """What searches gain over the default weights, what the same compute gains otherwise, and what carries over."""
+    """What searches gain over the default weights, what the same compute gains otherwise, and what carries over; then
+    what searches that asked on one side have found."""
     rows: list[list[object]] = []
-    for words, regime, arm, base in GAINS:
-        lines = of_regime(regime)
-        bases = by_seed(lines, base)
-        runs = [line for line in lines if line["arm"] == arm and line["seed"] in bases]
-        if runs:
-            epochs = f"{fmean(run['epochs'] for run in runs):.0f}"
-            change = shown(estimate(changes(runs, bases)), signed=True)
-            rows.append([words, runs[-1]["members"], epochs, change, len(runs)])
+    for side in ("", ONE_SIDE):
+        for words, regime, arm, base in GAINS:
+            lines = of_regime(regime + side)
+            bases = by_seed(lines, base)
+            runs = [line for line in lines if line["arm"] == arm and line["seed"] in bases]
+            if runs and (arm.startswith(FOUND) or not side):
+                epochs = f"{fmean(run['epochs'] for run in runs):.0f}"
+                change = shown(estimate(changes(runs, bases)), signed=True)
+                name = f"{words} (asked on one side)" if side else words
+                rows.append([name, runs[-1]["members"], epochs, change, len(runs)])
     return table(["", "members", "epochs in all", "PQ less default", "seeds"], rows)
 
 
@@ -229,9 +234,17 @@ def seeds(regime: str) -> str:
 
 @cache
 def of_regime(regime: str) -> list[Line]:
-    """One line a cell; the newest that is no mere repetition of one that was there."""
-    lines = [line for line in results_file.read(NAME) if not line.get("repeat")]
-    return [line for line in latest(lines, "regime", "arm", "seed") if line["regime"] == regime]
+    """One line a cell; the newest that is no mere repetition of one that was there.
+
+    Beside searches that asked on one side stand the arms that are no searches.
+    """
+    lines = latest([line for line in results_file.read(NAME) if not line.get("repeat")], "regime", "arm", "seed")
+    beside = regime.removesuffix(ONE_SIDE)
+    return [
+        line
+        for line in lines
+        if line["regime"] == regime or (line["regime"] == beside and not line["arm"].startswith(FOUND))
+    ]
 
 
 def by_seed(lines: Sequence[Line], arm: str) -> dict[int, Line]:

@@ -15,10 +15,11 @@ import horizon
 import noise_tables
 import results_file
 import weighting_tables
-from evidence import FIVE
+from evidence import FIVE, ONE_SIDE
 from markdown_table import latest, table, where
 
 DOCS = Path(__file__).parents[1] / "docs"
+SIDED = "scenes-ema" + ONE_SIDE
 
 
 def overfit() -> str:
@@ -191,14 +192,18 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "results.md": {
         "ema": lambda: evidence_tables.arms("scenes-ema"),
-        "ema_five": lambda: evidence_tables.arms("scenes-ema", FIVE),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
-        "ema_ablation": lambda: evidence_tables.ablation("scenes-ema"),
         "ema_recognition": lambda: evidence_tables.recognition("scenes-ema"),
-        "ema_longer": lambda: evidence_tables.longer("scenes-ema"),
-        "carried": evidence_tables.carried,
-        "facades": lambda: evidence_tables.arms("facades-crops"),
-        "facades_seeds": lambda: evidence_tables.seeds("facades-crops"),
+        "one_side": lambda: evidence_tables.arms(SIDED),
+        "one_side_five": lambda: evidence_tables.arms(SIDED, FIVE),
+        "one_side_seeds": lambda: evidence_tables.seeds(SIDED),
+        "one_side_recognition": lambda: evidence_tables.recognition(SIDED),
+        "ablation": lambda: evidence_tables.ablation(SIDED),
+        "longer": lambda: evidence_tables.longer(SIDED),
+        "carried": lambda: evidence_tables.carried(ONE_SIDE),
+        "facades": lambda: evidence_tables.arms("facades-crops" + ONE_SIDE),
+        "facades_seeds": lambda: evidence_tables.seeds("facades-crops" + ONE_SIDE),
+        "facades_ten": lambda: evidence_tables.seeds("facades-ten-losses"),
         "facades_warm": lambda: evidence_tables.seeds("facades-warm"),
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_longer": lambda: evidence_tables.longer("scenes"),
@@ -207,7 +212,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "warm": lambda: evidence_tables.arms("scenes-warm"),
         "warm_seeds": lambda: evidence_tables.seeds("scenes-warm"),
         "held_out": noise_tables.foretold,
-        "horizon": lambda: horizon.found("scenes-ema"),
+        "horizon": lambda: horizon.found(SIDED),
         "noise_of_rounds": noise_tables.of_rounds,
         "noise_of_searches": noise_tables.of_searches,
         "noise_of_seeds": lambda: noise_tables.of_seeds(
