@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import typer
+from made_histories import make_metrics
 from page_checks import check_numbers, check_safe
 from rich.console import Console
 
@@ -96,6 +97,10 @@ def test_the_program_that_the_page_gives_runs(strategy: str, tmp_path: Path) -> 
 def test_the_commands_that_the_page_gives_are_commands(tmp_path: Path) -> None:
     search(lambda seed: Walker(), losses=LOSSES, rounds=2, members=2, strategy="random", out=tmp_path / "a run")
     (tmp_path / "a run" / "config.yaml").touch()
+    assert "ada-segment predict" not in render_page(
+        read_run(tmp_path / "a run")
+    )  # before its end there are no thresholds
+    (tmp_path / "a run" / "metrics.json").write_text(json.dumps(make_metrics({"ball": True, "sky": False})))
     markup = render_page(read_run(tmp_path / "a run"))
     commands = re.findall(r"^(?:<pre>)?(ada-segment .*?)(?:</pre>.*)?$", markup, re.MULTILINE)
     assert len(commands) == 2

@@ -230,8 +230,9 @@ def test_a_search_begins_with_what_paths_name(tmp_path: Path) -> None:
 def test_another_controller_is_another_search(tmp_path: Path) -> None:
     for seed in range(2):
         run(seed=seed, out=tmp_path / str(seed))
-    one, other = (Transfer(load_controller(tmp_path / str(seed))) for seed in range(2))
+    one, again, other = (Transfer(load_controller(tmp_path / str(seed))) for seed in (0, 0, 1))
     run(strategy=one, members=1, out=tmp_path / "run")
+    run(strategy=again, members=1, out=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match="learned"):
         run(strategy=other, members=1, out=tmp_path / "run", resume=True)
 

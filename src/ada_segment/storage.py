@@ -118,6 +118,11 @@ def load_state(path: Path) -> Any:
     return _nested(path, header, tensors)
 
 
+def fingerprint(state: object) -> str:
+    """A hash of a nested state as `save_state` takes it, the same in every process."""
+    return _hash(*_parts(state, None))
+
+
 def state_to_bytes(state: object) -> bytes:
     """A nested state as `save_state` takes it, as bytes for another process."""
     header, tensors = _parts(state, None)

@@ -1,6 +1,5 @@
 """Weights that are known beforehand: a recorded schedule, or a stored controller. One member is enough."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +9,7 @@ from ada_segment.errors import LossError
 from ada_segment.population.schedule import check_schedule, load_schedule
 from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
 from ada_segment.population.strategies.constant import SelectOnly
-from ada_segment.storage import state_to_bytes
+from ada_segment.storage import fingerprint
 from ada_segment.weighting.base import check_names
 
 
@@ -95,8 +94,7 @@ class Transfer(SelectOnly):
 
     def settings(self) -> dict[str, Any]:
         # What it is about is the same for all searches of a kind; what it has learned is not.
-        learned = hashlib.sha256(state_to_bytes(self._given.state_dict())).hexdigest()
-        return {"controller": self._given.about(), "learned": learned}
+        return {"controller": self._given.about(), "learned": fingerprint(self._given.state_dict())}
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": self._history}
