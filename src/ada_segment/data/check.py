@@ -10,7 +10,7 @@ from typing import Protocol
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
 from ada_segment.data.layout import SplitFiles, find_split, list_splits, test_split
 from ada_segment.data.overlap import shared_files
-from ada_segment.data.picture_check import Alike, check_picture
+from ada_segment.data.picture_check import Alike, check_picture, is_file
 from ada_segment.data.problems import FileError, Problem
 from ada_segment.data.statistics import Tally
 from ada_segment.panoptic.categories import Categories
@@ -53,8 +53,7 @@ def check_folder(
         if len(annotations.categories):  # a file that could not be read declares none, which is said already
             declared[files.annotations] = annotations.categories
         paths = (files.pictures / picture.file_name for picture in annotations.pictures)
-        # Path.is_file raises where no file can have such a name.
-        pictures[split] = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113
+        pictures[split] = [path for path in paths if is_file(path)]
     return problems + same_categories(declared) + _in_two_splits(pictures)
 
 

@@ -99,7 +99,7 @@ def _look_at(
     try:
         return read(path)
     except FileError as error:
-        if _is_file(path):
+        if is_file(path):
             problems.append(Problem.of(error, f"unreadable {what}"))
             return None
     name = alike.find(path)
@@ -135,7 +135,8 @@ def _stated_problems(
             )
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether a file is there, whatever its name."""
     try:
         return path.is_file()
     except OSError:  # a name too long for the file system, for one

@@ -65,7 +65,8 @@ class GradNorm(Weighting):
             for name in names
         }
         self._w.descend({name: math.copysign(norms[name], gap) if gap else 0.0 for name, gap in ahead.items()})
-        moved = {name: max(self._w.values[name], LEAST) for name in names}
+        there = self._w.values
+        moved = {name: max(there[name], LEAST) for name in names}
         scale = sum(w[name] for name in names) / sum(moved.values())
         self._w.set({**w, **{name: scale * weight for name, weight in moved.items()}})
 

@@ -53,5 +53,6 @@ def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any], *, besi
 def _nearest(name: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
     known = list(known)
     close = difflib.get_close_matches(name, [*known, *beside], n=1, cutoff=0.0)
-    suggestion = f"; did you mean {close[0]}?" if close else ""
-    return suggestion + (f" Known: {', '.join(known)}" if known else " It has none.")
+    if not close:
+        return "; it has none"
+    return f"; did you mean {close[0]}? " + (f"Known: {', '.join(known)}" if known else "It has none.")
