@@ -24,7 +24,8 @@ from ada_segment.report.arms import alone, differences, group_runs, of_arm
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
 from ada_segment.report.run_files import Run, read_run
 from ada_segment.report.student import estimate, quantile
-from ada_segment.report.tables import arms_table
+from ada_segment.report.tables import arms_table, comparison
+from ada_segment.report.wording import score
 
 EVIL = '<script>alert("x")</script>&$x_y$'
 
@@ -133,7 +134,7 @@ def test_arms_are_compared_with_default_weights_on_the_same_data(tmp_path: Path)
     source = {arm.name: arm.conditions["data.source"] for arm in arms}
     told = {(one.arm.places[0], one.reference.places[0], one.also) for one in differences(arms)}
     assert told == {(2, 0, ""), (6, 4, ""), (8, 9, ""), (9, 0, "rounds 40, not None"), (11, 0, "rounds 99, not None")}
-    assert [source[arm.name] for arm in alone(arms)] == ["fields"]
+    assert [source[arm.name] for arm in alone(arms, differences(arms))] == ["fields"]
     page = check_safe(render_arms_page(read(*runs)))
     assert "nothing on the same data to be compared with" in page.text
     assert "(also rounds 99, not None)" in page.text
@@ -221,6 +222,29 @@ def test_the_terminal_says_the_same(six: list[Path]) -> None:
     pq = [100 * file.metrics["tuned"]["all"]["pq"] for file in files]
     assert re.search(rf"ada-segment +3 +{mean(pq[:3]):.2f} ± ", text)
     assert re.search(rf"pbt +1 +{pq[5]:.2f} +[+−]{abs(pq[5] - pq[4]):.2f} *$", text, re.MULTILINE)
+
+
+def test_runs_with_rounds_to_go_are_named(tmp_path: Path) -> None:
+    ended = write_run(tmp_path / "ended", make_rounds(rounds=3), strategy="pbt", seed=0, rounds=3)
+    going = write_run(tmp_path / "going", make_rounds(rounds=2), strategy="random", seed=0, rounds=3)
+    page = check_safe(render_arms_page(read(ended, going)))
+    check_numbers(page)
+    assert "Not at their end: going (2 of 3 rounds)." in page.text
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(arms_table([ended, going]))
+    assert "Not at their end: going." in console.export_text()
+    assert "Not at their end" not in check_safe(render_arms_page(read(ended))).text
+
+
+def test_two_runs_of_programs_are_compared_by_their_rewards(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, make_rounds(rounds=2, seed=k)) for k, name in enumerate(("one", "other"))]
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(comparison(*runs))
+    text = console.export_text()
+    for run in runs:
+        reward = Files(run).measure("reward")
+        assert reward is not None
+        assert re.search(rf"{run.name} +– +– +– +– +{score(reward)}", text)
 
 
 def test_runs_still_going_and_names_with_markup(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
-from ada_segment.data.layout import SplitFiles, find_split, list_splits, test_split
+from ada_segment.data.layout import SplitFiles, find_split, list_splits, split_for_test
 from ada_segment.data.overlap import shared_files
 from ada_segment.data.picture_check import Alike, check_picture, is_file
 from ada_segment.data.problems import FileError, Problem
@@ -59,7 +59,7 @@ def check_folder(
 
 def _missing_split(folder: Path, splits: Collection[str]) -> list[Problem]:
     """Training needs a split for the test, too; a folder without train is for evaluation alone."""
-    test = test_split(splits)
+    test = split_for_test(splits)
     if "train" not in splits or test in splits:
         return []
     message = f"has no {test} split (it has {', '.join(splits)})"
@@ -68,7 +68,7 @@ def _missing_split(folder: Path, splits: Collection[str]) -> list[Problem]:
 
 def _in_two_splits(pictures: Mapping[str, list[Path]]) -> list[Problem]:
     """A problem for each picture of train that is in the test split, too."""
-    test = test_split(pictures)
+    test = split_for_test(pictures)
     return [
         Problem(
             kind="picture in two splits",

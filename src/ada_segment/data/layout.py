@@ -49,7 +49,7 @@ def list_splits(folder: Path) -> dict[str, Path]:
     return {split: found[split] for split in sorted(found, key=lambda split: (order.get(split, 3), split))}
 
 
-def test_split(splits: Collection[str]) -> str:
+def split_for_test(splits: Collection[str]) -> str:
     """Which of a folder's splits is looked at once, at the end: val, since the public test sets have no truth."""
     return "test" if "test" in splits and "val" not in splits else "val"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ada_segment.data.check import same_categories
 from ada_segment.data.coco import CocoPanoptic
-from ada_segment.data.layout import list_splits, test_split
+from ada_segment.data.layout import list_splits, split_for_test
 from ada_segment.data.overlap import check_disjoint
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.data.sample import PanopticDataset
@@ -143,4 +143,4 @@ class _Source:
         folder = Path(self.name)
         if not folder.is_dir():
             raise FileError(folder, f"is neither a folder nor {SCENES}", "name a folder in COCO panoptic format")
-        return CocoPanoptic(self.name, test_split(list_splits(folder)) if split == "test" else split)
+        return CocoPanoptic(self.name, split_for_test(list_splits(folder)) if split == "test" else split)

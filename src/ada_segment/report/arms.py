@@ -115,9 +115,9 @@ def differences(arms: Sequence[Arm]) -> list[Difference]:
     return found
 
 
-def alone(arms: Sequence[Arm]) -> list[Arm]:
-    """Arms that are compared with nothing, and nothing with them."""
-    told = [arm for one in differences(arms) for arm in (one.arm, one.reference)]
+def alone(arms: Sequence[Arm], compared: Sequence[Difference]) -> list[Arm]:
+    """Arms that are in none of the differences."""
+    told = [arm for one in compared for arm in (one.arm, one.reference)]
     return [arm for arm in arms if arm not in told]
 
 

@@ -11,15 +11,15 @@ from ada_segment.report.run_files import Run
 
 def page_head(run: Run) -> Html:
     """Name of the run, strategy, seed, and how far it has come."""
-    done, wanted, say = len(run.history.rounds), run.rounds, Numbers()
+    done, say = len(run.history.rounds), Numbers()
     asked = run.identity
     what: list[object] = [f"strategy {asked['strategy']}, "] if "strategy" in asked else []
     what += ["seed ", say.count(asked["seed"], "seed"), ", "] if "seed" in asked else []
-    if wanted is None or done >= wanted:
+    if run.has_ended:
         what += [say.count(done, "rounds"), " rounds"]
     else:
         so_far = " rounds so far; the run goes on, or was interrupted and can be resumed"
-        what += [say.count(done, "rounds"), " of ", say.count(wanted, "rounds-wanted"), so_far]
+        what += [say.count(done, "rounds"), " of ", say.count(run.rounds, "rounds-wanted"), so_far]
     return join([element("h1", run.path.resolve().name), element("p", *what, class_="faint")])
 
 

@@ -80,9 +80,11 @@ def _answer(runs: Sequence[Run], arms: Sequence[Arm], compared: Sequence[Differe
             element("div", element("dt", arm.name), element("dd", figure, element("span", note, class_="faint")))
         )
     sentences = [element("p", *_sentence(one, runs, measure)) for one in compared]
-    if len(arms) > 1 and (left := alone(arms)):
+    if len(arms) > 1 and (left := alone(arms, compared)):
         names = ", ".join(arm.name for arm in left)
         sentences.append(element("p", element("b", names), ": nothing on the same data to be compared with."))
+    if going := [place for place, run in enumerate(runs) if not run.has_ended]:
+        sentences.append(_going(runs, going))
     caution = (
         "Intervals are 95 % intervals of the mean by Student's t. PQ is that of the test split; its merge thresholds "
         "are tuned on each run's reward split, but where the usual ones are named."
@@ -103,6 +105,16 @@ def _sentence(one: Difference, runs: Sequence[Run], measure: str) -> tuple[objec
         return (*start, value, " with ", count, " seed: what chance does is not known; repeat both with more seeds.")
     verdict = "the interval leaves out zero." if found.differs_from_zero else "the interval holds zero: not told apart."
     return (*start, value, " over ", count, " seeds; ", verdict)
+
+
+def _going(runs: Sequence[Run], places: Sequence[int]) -> Html:
+    """Which runs have rounds to go, so that their rewards are not yet what they will be."""
+    names: list[object] = []
+    for place in places:
+        run, say = runs[place], Numbers(place)
+        done, wanted = say.count(len(run.history.rounds), "rounds"), say.count(run.rounds, "rounds-wanted")
+        names.append(join([", " if names else "", run.path.resolve().name, " (", done, " of ", wanted, " rounds)"]))
+    return element("p", element("b", "Not at their end: "), *names, ". Of these the best reward so far is compared.")
 
 
 def _figures(runs: Sequence[Run], arms: Sequence[Arm]) -> Html:

@@ -55,6 +55,11 @@ class Run:
         return self.identity.get("rounds")
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it has had all its rounds, as far as it tells how many."""
+        return self.rounds is None or len(self.history.rounds) >= self.rounds
+
+    @property
     def seed(self) -> int | None:
         """Its seed, where the settings or the run tell."""
         seed = self._all_settings().get("seed", self.identity.get("seed"))

@@ -151,16 +151,17 @@ def _headlines(metrics: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def comparison(run: Path, baseline: Path) -> RenderableType:
-    """Two runs' PQ in percent, one below the other; those that have not ended are left out."""
+    """Two runs' PQ in percent and their best rewards, one below the other."""
     table = Table(box=SIMPLE_HEAD)
     table.add_column("")
-    for heading in ("PQ", "things", "stuff", "PQ, usual thresholds"):
+    for heading in ("PQ", "things", "stuff", "PQ, usual thresholds", "best reward"):
         table.add_column(heading, justify="right")
-    for name, metrics in ((path.resolve().name, read_run(path).metrics) for path in (run, baseline)):
-        if metrics is not None:
-            tuned, usual = metrics.get("tuned") or {}, metrics.get("usual") or {}
-            figures = [percent((tuned.get(group) or {}).get("pq")) for group in ("all", "things", "stuff")]
-            table.add_row(Text(name), *figures, percent((usual.get("all") or {}).get("pq")))
+    for one in (read_run(path) for path in (run, baseline)):
+        metrics, best = one.metrics or {}, one.history.best
+        tuned, usual = metrics.get("tuned") or {}, metrics.get("usual") or {}
+        figures = [percent((tuned.get(group) or {}).get("pq")) for group in ("all", "things", "stuff")]
+        reward = "–" if best is None or best[1].reward is None else score(best[1].reward)
+        table.add_row(Text(one.path.resolve().name), *figures, percent((usual.get("all") or {}).get("pq")), reward)
     return Group(table, Text("One run each: a difference of a few PQ can be chance.", style="italic"))
 
 
@@ -178,7 +179,10 @@ def arms_table(paths: Sequence[Path]) -> RenderableType:
         gap = None if other is None else of_pairs(pairs_measured(other, runs, measure), runs, measure)
         cells = (_interval(of_arm(arm, measure)), "" if other is None else _interval(gap, sign=True))
         table.add_row(Text(arm.name), str(len(arm.runs)), *cells)
-    return Group(table, Text("95 % intervals by Student's t; of one seed there is none.", style="italic"))
+    notes = "95 % intervals by Student's t; of one seed there is none."
+    if going := [run.path.resolve().name for run in runs if not run.has_ended]:
+        notes += f" Not at their end: {', '.join(going)}."
+    return Group(table, Text(notes, style="italic"))
 
 
 def _interval(found: Estimate | None, *, sign: bool = False) -> str:
