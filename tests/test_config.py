@@ -71,6 +71,11 @@ def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
     assert after.augmentation.train_sizes == tuple(side // 2 for side in before.augmentation.train_sizes)
 
 
+def test_a_folder_has_one_name() -> None:
+    names = [resolve(flags={"data.source": source}).data.source for source in ("a/b", "a/b/", "./a//b", "scenes")]
+    assert names == ["a/b", "a/b", "a/b", "scenes"]
+
+
 def test_epochs_set_the_rounds() -> None:
     assert resolve(flags={"training.epochs_per_round": 2}, epochs=6).search.rounds == 3
     with pytest.raises(ConfigError, match="multiple of epochs_per_round = 2"):

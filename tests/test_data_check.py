@@ -97,6 +97,18 @@ def turn(folder: Path) -> None:
 
 JPG = Path("images") / "train" / "0001.jpg"
 
+
+def accents(folder: Path) -> None:
+    """The same name, as one system writes it and another one does."""
+    (folder / JPG).rename(folder / JPG.with_name("caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg"))
+    edit(lambda r: r["images"][1].update(file_name="cafe\N{COMBINING ACUTE ACCENT}.jpg"))(folder)
+
+
+def in_place_of_json(folder: Path) -> None:
+    (folder / "panoptic_train.json").unlink()
+    (folder / "panoptic_train.json").mkdir()
+
+
 FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     # name: (what is planted, kind of the problem, what its text names)
     "no JSON": (lambda f: (f / "panoptic_train.json").write_text("{oops"), "broken JSON", "panoptic_train.json"),
@@ -178,6 +190,14 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "other classes in val": (edit(lambda r: r["categories"].append({"id": 91, "name": "x", "isthing": 0})),
                              "categories differ", "panoptic_val.json"),
     "no val": (lambda f: (f / "panoptic_val.json").unlink(), "missing split", "has no val split (it has train)"),
+    "no segments": (edit(lambda r: [a.update(segments_info=[]) for a in r["annotations"]]),
+                    "no segments", "panoptic_train.json has no segment"),
+    "id as text": (edit(lambda r: r["images"][2].update(id="52")), "malformed annotations", 'write it so: id is "52"'),
+    "folder in the name": (edit(lambda r: r["images"][1].update(file_name="images/train/0001.jpg")),
+                           "missing picture", "images/train/0001.jpg: make the names the same"),
+    "letters composed otherwise": (accents, "missing picture", "there is caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg"),
+    "folder in place of the JSON": (in_place_of_json, "missing annotations", "is a folder; name the JSON file"),
+    "folder in place of a picture": (lambda f: ((f / JPG).unlink(), (f / JPG).mkdir()), "missing picture", "0001.jpg"),
     "a picture in both": (lambda f: shutil.copy(f / "images/train/0000.jpg", f / "images/val/0000.jpg"),
                           "picture in two splits", "images/train/0000.jpg"),
 }  # fmt: skip
@@ -189,6 +209,7 @@ HARMLESS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "crowd of stuff": (edit(lambda r: info(r).update(iscrowd=1)), "crowd of stuff", "sky"),
     "stuff in parts": (edit(lambda r: info(r, 1).update(category_id=9)), "stuff in parts", "sky"),
     "thing marked as stuff": (edit(lambda r: info(r, 2).update(isthing=0)), "isthing contradicts", "cat"),
+    "same picture": (lambda f: shutil.copy(f / JPG, f / "images/train/0003.jpg"), "picture twice", "same as 0001.jpg"),
     "turned picture": (turn, "turned picture", "0001.jpg"),
     "wrong stated size": (edit(lambda r: r["images"][0].update(width=99)), "stated size is wrong", "99x12"),
 }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from made_data import write_folder
 
 from ada_segment.data.coco import CocoPanoptic
-from ada_segment.data.overlap import check_disjoint
+from ada_segment.data.overlap import check_disjoint, twins
 from ada_segment.data.scenes import Scenes
 from ada_segment.data.splits import carve, open_split, open_splits, reward_size
 from ada_segment.data.subset import Subset
@@ -71,6 +71,38 @@ def test_a_shared_picture_is_refused_wherever_it_lies(tmp_path: Path, number: in
     shutil.copy(folder / "images" / "train" / f"{number:04d}.jpg", folder / "images" / "val" / "0001.jpg")
     with pytest.raises(DataError, match=rf"1 pictures are in .*{number:04d}\.jpg"):
         open_splits(str(folder), reward_minimum=1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_copies_of_a_picture_are_learned_from_and_not_rewarded(tmp_path: Path, seed: int) -> None:
+    folder = write_folder(tmp_path, train=6)
+    pictures = folder / "images" / "train"
+    shutil.copy(pictures / "0000.jpg", pictures / "0005.jpg")
+    splits = open_splits(str(folder), seed=seed, reward_minimum=3)
+    rewarded = {splits.reward[index].name for index in range(len(splits.reward))}
+    assert rewarded
+    assert {"0000.jpg", "0005.jpg"} <= rewarded or not {"0000.jpg", "0005.jpg"} & rewarded
+    assert len(splits.train) + len(splits.reward) == 6
+    part = open_split(str(folder), "reward", seed=seed, reward_minimum=3)
+    assert {part[index].name for index in range(len(part))} == rewarded
+
+
+def test_copies_of_one_picture_alone_cannot_be_parted(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, train=2)
+    shutil.copy(folder / "images/train/0000.jpg", folder / "images/train/0001.jpg")
+    with pytest.raises(DataError, match="the 1 pictures drawn for the reward is in train, too; take copies out"):
+        open_splits(str(folder), reward_minimum=1)
+
+
+@given(contents=st.lists(st.binary(max_size=3), max_size=12))
+def test_twins_are_the_files_of_equal_content(contents: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("files")
+    for place, content in enumerate(contents):
+        (folder / f"{place}").write_bytes(content)
+    found = twins(folder / f"{place}" for place in range(len(contents)))
+    places = [[int(file.name) for file in group] for group in found]
+    counted = {content: [place for place, other in enumerate(contents) if other == content] for content in contents}
+    assert sorted(places) == sorted(group for group in counted.values() if len(group) > 1)
 
 
 def test_files_that_differ_in_one_byte_are_different(tmp_path: Path) -> None:

@@ -50,6 +50,21 @@ def test_resize(height: int, width: int, size: int, bound: int) -> None:
     assert longer / shorter == pytest.approx(max(height, width) / min(height, width), rel=1.5 / shorter)
 
 
+@given(
+    height=st.integers(20, 90),
+    width=st.integers(20, 90),
+    size=st.none() | st.integers(8, 100),
+    bound=st.none() | st.integers(30, 120),
+)
+@settings(max_examples=40)
+def test_training_and_evaluation_see_pictures_of_one_size(
+    height: int, width: int, size: int | None, bound: int | None
+) -> None:
+    sample = make_sample(height, width)
+    trained = TrainTransform(sizes=size, max_size=bound, flip=0.0)(sample)
+    assert trained.image.equal(Resize(size, bound)(sample).image)
+
+
 def test_resize_keeps_ids_on_the_picture() -> None:
     for size in (32, 96, 128):
         moved = Resize(size)(make_sample(64, 64))

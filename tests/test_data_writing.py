@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ada_segment.data.annotations import read_annotations
 from ada_segment.data.check import check_folder
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.file_quality import quality_of_files
+from ada_segment.data.png import read_ids
 from ada_segment.data.scenes import Scenes
 from ada_segment.data.splits import open_splits
 from ada_segment.data.subset import Subset
@@ -66,11 +68,27 @@ def test_names_and_ids_go_with_the_pictures(scenes: Path) -> None:
         assert image_ids(part) == {part[0].name: 4, part[1].name: 2}
 
 
+def test_pictures_whose_names_differ_in_their_endings_alone_have_a_png_each(tmp_path: Path) -> None:
+    scenes = Scenes(size=16, count=2)
+    pairs = [("a/x.jpg", scenes[0].truth), ("a/x.png", scenes[1].truth)]
+    write_panoptic(tmp_path / "a.json", pairs, scenes.categories)
+    written = read_annotations(tmp_path / "a.json").pictures
+    assert [(picture.file_name, picture.mask_name) for picture in written] == [
+        ("a/x.jpg", "a/x.png"),
+        ("a/x.png", "a/x.png.png"),
+    ]
+    for picture, (_, truth) in zip(written, pairs, strict=True):
+        assert np.array_equal(read_ids(tmp_path / "a" / picture.mask_name), truth.ids)
+
+
 def test_names_that_would_collide_or_are_unknown_are_refused(tmp_path: Path) -> None:
     scenes = Scenes(size=16, count=1)
     truth = scenes[0].truth
-    with pytest.raises(DataError, match="twice"):
-        write_panoptic(tmp_path / "a.json", [("x.jpg", truth), ("x.png", truth)], scenes.categories)
+    with pytest.raises(DataError, match=r"two pictures are called x\.jpg"):
+        write_panoptic(tmp_path / "a.json", [("x.jpg", truth), ("x.jpg", truth)], scenes.categories)
+    three = [(name, truth) for name in ("x.jpg.png", "x.png", "x.jpg")]
+    with pytest.raises(DataError, match=r"x\.jpg\.png would be written twice"):
+        write_panoptic(tmp_path / "a.json", three, scenes.categories)
     with pytest.raises(DataError, match="no image id"):
         write_panoptic(tmp_path / "b.json", [("x.jpg", truth)], scenes.categories, image_ids={"y.jpg": 1})
     for name in ("../x.jpg", "/x.jpg", "a/../../x.jpg"):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -187,6 +188,16 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
     for file, text in ((broken, "cannot be read"), (other, "does not fit resnet18"), (tmp_path / "no", "is no file")):
         with pytest.raises(ConfigError, match=text):
             build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(file)))
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small"])
+def test_weights_that_cannot_be_downloaded_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: object, **__: object) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", no_network)
+    with pytest.raises(ConfigError, match=rf"model\.pretrained = default cannot be downloaded for {name} .*no route"):
+        build_backbone(replace(SMALL, backbone=name, pretrained="default"))
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:

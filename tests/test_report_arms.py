@@ -138,6 +138,9 @@ def test_arms_are_compared_with_default_weights_on_the_same_data(tmp_path: Path)
     page = check_safe(render_arms_page(read(*runs)))
     assert "nothing on the same data to be compared with" in page.text
     assert "(also rounds 99, not None)" in page.text
+    console = Console(record=True, width=160, file=io.StringIO())
+    console.print(arms_table(runs))
+    assert console.export_text().count("nothing on the same data") == 1
 
 
 def test_a_mean_says_of_how_many_runs_it_is(tmp_path: Path) -> None:

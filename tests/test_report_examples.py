@@ -1,7 +1,9 @@
 """Which pictures are kept and shown: evenly spread ones, the best, the worst, the most improved."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,12 +11,17 @@ from made_histories import make_metrics, make_rounds, write_examples, write_run
 from PIL import Image
 
 from ada_segment.errors import RunError
+from ada_segment.panoptic.categories import Categories, Category
+from ada_segment.panoptic.merge import Thresholds
+from ada_segment.panoptic.prediction import Prediction
+from ada_segment.panoptic.recount import recount
 from ada_segment.report.example_files import Example, best, improved, worst
 from ada_segment.report.page import render_page
 from ada_segment.report.run_files import read_run
-from ada_segment.runs.examples import BEST, SPREAD, WORST, chosen
+from ada_segment.runs.examples import BEST, SPREAD, WORST, chosen, picture_quality
 
 SCORES = st.lists(st.floats(0, 1), max_size=300)
+EMPTY = st.lists(st.none() | st.floats(0, 1), max_size=300)
 
 
 @given(pq=SCORES)
@@ -26,6 +33,13 @@ def test_the_worst_and_the_best_are_drawn_and_no_more_than_promised(pq: list[flo
     if left:
         assert sum(pq[place] <= pq[left[0]] for place in drawn) >= WORST
         assert sum(pq[place] >= pq[left[-1]] for place in drawn) >= BEST
+
+
+@given(pq=EMPTY)
+def test_pictures_without_a_pq_are_neither_good_nor_bad(pq: list[float | None]) -> None:
+    drawn = chosen(pq)
+    scored = [place for place, value in enumerate(pq) if value is not None]
+    assert len(drawn & set(scored)) >= min(len(scored), WORST + BEST)
 
 
 @given(one=SCORES, other=SCORES)
@@ -57,6 +71,19 @@ def test_the_page_shows_them_in_this_order(tmp_path: Path) -> None:
     markup = render_page(read_run(run), baseline=read_run(base))
     assert markup.index("Where it improved most over b") < markup.index("Where it fails worst")
     assert "Where it does best" in render_page(read_run(run))
+
+
+def test_a_picture_without_a_segment_does_not_fail_worst(tmp_path: Path) -> None:
+    nothing = Prediction((), np.full((16, 16), -1, dtype=np.int16))
+    void = recount(np.zeros((16, 16), dtype=np.int32), ())
+    categories = Categories([Category(1, "ball", True), Category(2, "sky", False)])
+    assert picture_quality(nothing, void, categories, Thresholds()) == {"pq": None, "tp": 0, "fp": 0, "fn": 0}
+    run = write_run(tmp_path / "run", make_rounds(rounds=2))
+    write_examples(run, seed=1, pictures=3)
+    content = json.loads((run / "examples.json").read_text())
+    content["pictures"][1]["pq"] = None
+    (run / "examples.json").write_text(json.dumps(content))
+    assert [one.place for one in read_run(run).examples] == [0, 2]
 
 
 def test_files_that_are_damaged_are_named(tmp_path: Path) -> None:

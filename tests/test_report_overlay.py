@@ -108,6 +108,14 @@ def test_any_name_can_be_drawn(name: str) -> None:
     assert draw_overlay(np.zeros((64, 64, 3), np.uint8), panoptic, categories).size == (512, 512)
 
 
+def test_letters_beyond_ascii_are_drawn_as_such() -> None:
+    sheets = [
+        contact_sheet([[Image.new("RGB", (40, 30))]], headings=("x",), captions=(letter,))
+        for letter in ("\N{LATIN SMALL LETTER A WITH DIAERESIS}", "\N{GREEK SMALL LETTER PI}", "\uffff")
+    ]
+    assert len({sheet.tobytes() for sheet in sheets}) == 3
+
+
 def test_no_segments_and_largest_id() -> None:
     empty = PanopticMap(np.zeros((8, 8), dtype=np.int32), ())
     assert draw_overlay(np.zeros((8, 8, 3), np.uint8), empty, CATEGORIES).size == (480, 480)

@@ -25,6 +25,7 @@ from recomputed import Files
 
 from ada_segment.errors import RunError
 from ada_segment.report.page import render_page, write_page
+from ada_segment.report.run_figures import write_figures
 from ada_segment.report.run_files import read_run
 
 CLASSES = {"ball": True, "crate": True, "sky": False, "sand": False}
@@ -78,6 +79,20 @@ def test_every_number_comes_from_the_run_folder(run: Path, baseline: Path) -> No
     assert "PQ on the reward split, tuned thresholds, %" in page.text  # label of the axis
     assert "reward: pq-tuned" in page.text
     assert "loss_mask = nan" in page.text
+
+
+def test_a_baseline_on_other_data_is_refused(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / name, make_rounds(rounds=2), config=f"data:\n  source: {name}\n  reward_fraction: 0.2\n")
+        for name in ("streets", "fields")
+    ]
+    page = tmp_path / "page.html"
+    for write in (lambda: write_page(runs[0], page, baseline=runs[1]),
+                  lambda: write_figures(runs[0], tmp_path, baseline=runs[1])):  # fmt: skip
+        with pytest.raises(RunError, match=r"has data\.source = streets, and .* has fields: .* name a baseline on the"):
+            write()
+    assert not page.exists()
+    write_page(runs[0], page, baseline=runs[0])
 
 
 def test_the_check_of_numbers_sees_what_is_wrong(run: Path) -> None:

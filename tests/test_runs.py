@@ -258,9 +258,28 @@ def test_only_the_test_split_of_its_own_data_is_what_a_run_reached(searched: Pat
     assert (reward["split"], reward["pictures"]) == ("reward", 5)
 
 
+def test_data_that_is_not_there_any_more_is_asked_for(photographs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_search(small(data__source=str(photographs), search__rounds=1), run)
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace(str(photographs), "moved/away"))
+    with pytest.raises(DataError, match=r"data\.source = moved/away, as .* no folder here; name it with --data"):
+        evaluate_run(run)
+    assert evaluate_run(run, data=str(photographs))["split"] == "test"
+
+
 def test_predictions_go_to_a_json_file(searched: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"predictions = .*seen names no JSON file"):
         evaluate_run(searched / "none", predictions_to=tmp_path / "seen")
+
+
+def test_predictions_do_not_replace_what_may_be_the_truth(searched: Path, tmp_path: Path) -> None:
+    (tmp_path / "panoptic_val.json").write_text("the truth")
+    (tmp_path / "panoptic_test").mkdir()
+    for name in ("panoptic_val", "panoptic_test"):
+        with pytest.raises(ConfigError, match=rf"{name}.* exists already; name another file"):
+            evaluate_run(searched, predictions_to=tmp_path / f"{name}.json")
+    assert (tmp_path / "panoptic_val.json").read_text() == "the truth"
 
 
 def test_a_run_on_files_is_evaluated_with_predictions_that_check(photographs: Path, tmp_path: Path) -> None:

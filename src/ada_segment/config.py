@@ -1,6 +1,7 @@
 """One typed tree of settings: defaults, then a preset, then a file, then flags; unknown keys are refused."""
 
 import difflib
+import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -193,7 +194,8 @@ def from_tree(tree: Mapping[str, Any]) -> Settings:
     least, greatest = settings.augmentation.scale
     if least > greatest:
         raise ConfigError(f"augmentation.scale = {settings.augmentation.scale} is not usable; give the smaller first")
-    return settings
+    source = settings.data.source  # one folder has one name, or a run would not go on after `DIR/` instead of `DIR`
+    return replace(settings, data=replace(settings.data, source=os.path.normpath(source))) if source else settings
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     try:
         _write_and_rename(path, write, durable=durable)
     except OSError as error:
-        if error.filename is None or Path(error.filename).parent != path.parent:
+        if error.filename is None or Path(error.filename).absolute().parent != path.absolute().parent:
             raise
         raise type(error)(error.errno, error.strerror, str(path)) from None
     if durable:

@@ -63,6 +63,7 @@ def quick_arrays(
     if categories is None:
         categories = inspect_categories(found, root)
         names, sides = _pictures(found, root["images"], annotated, ordered)
+        _want(any(annotation["segments_info"] for annotation in annotations))
     else:
         names, sides = [""] * len(masks), [(-1, -1)] * len(masks)
     _want(not found.problems)

@@ -74,6 +74,9 @@ def inspect_annotations(
     pictures = tuple(_pictures(found, root, images, categories))
     if not pictures and not found.problems:
         found.add("no pictures", "has no pictures", "add some to images and annotations")
+    elif images is not None and not found.problems and not any(picture.segments for picture in pictures):
+        message = "has no segment in any picture"
+        found.add("no segments", message, "draw some, or convert the labels anew and see what is left out")
     return Annotations(found.path, categories, pictures, found.problems)
 
 

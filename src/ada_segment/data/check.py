@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
 from ada_segment.data.layout import SplitFiles, find_split, list_splits, split_for_test
-from ada_segment.data.overlap import shared_files
+from ada_segment.data.overlap import shared_files, twins
 from ada_segment.data.picture_check import Alike, check_picture, is_file
 from ada_segment.data.problems import FileError, Problem
 from ada_segment.data.statistics import Tally
@@ -54,7 +54,8 @@ def check_folder(
             declared[files.annotations] = annotations.categories
         paths = (files.pictures / picture.file_name for picture in annotations.pictures)
         pictures[split] = [path for path in paths if is_file(path)]
-    return problems + same_categories(declared) + _in_two_splits(pictures)
+    twice = [problem for paths in pictures.values() for problem in _twice(paths)]
+    return problems + same_categories(declared) + _in_two_splits(pictures) + twice
 
 
 def _missing_split(folder: Path, splits: Collection[str]) -> list[Problem]:
@@ -78,6 +79,19 @@ def _in_two_splits(pictures: Mapping[str, list[Path]]) -> list[Problem]:
         )
         for path in shared_files(pictures.get("train", []), pictures.get(test, []))
     ]
+
+
+def _twice(pictures: Collection[Path]) -> Iterator[Problem]:
+    """A problem for each picture of a split that is there under another name already."""
+    for first, *copies in twins(pictures):
+        for copy in copies:
+            yield Problem(
+                kind="picture twice",
+                file=str(copy),
+                message=f"is the same as {first.name}, by its content",
+                fix="take one out, or it counts twice",
+                fatal=False,
+            )
 
 
 def check_file(
@@ -162,7 +176,7 @@ def same_categories(declared: dict[Path, Categories]) -> list[Problem]:
         Problem(
             kind="categories differ",
             file=str(path),
-            message=f"declares other categories than {first} ({_difference(categories, theirs)})",
+            message=f"declares other categories than {first} ({difference(categories, theirs)})",
             fix="declare the same in both, whether or not each occurs",
         )
         for path, theirs in others
@@ -170,6 +184,7 @@ def same_categories(declared: dict[Path, Categories]) -> list[Problem]:
     ]
 
 
-def _difference(first: Categories, second: Categories) -> str:
+def difference(first: Categories, second: Categories) -> str:
+    """In words how many classes are not the same in both, and one of them."""
     differing = sorted({category.id for category in set(first) ^ set(second)})
     return f"{len(differing)} ids differ, {differing[0]} for one"

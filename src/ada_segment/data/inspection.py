@@ -36,6 +36,9 @@ class Inspection:
         try:
             with _no_collection():
                 root = json.loads(_text(self.path))
+        except IsADirectoryError:
+            self.add("missing annotations", "is a folder", "name the JSON file")
+            return {}
         except OSError as error:
             self.add("missing annotations", f"cannot be read ({error.strerror})", "restore the file")
             return {}
@@ -68,9 +71,9 @@ class Inspection:
             wrong = [name for name, kind in kinds if not isinstance(entry.get(name), kind)]
             if wrong:
                 wanted = ", ".join(f"{name} ({needed[name].__name__})" for name in wrong)
-                self.add(
-                    "malformed annotations", f"has {key}[{number}] without a proper {wanted}", "add what is missing"
-                )
+                given = ", ".join(f"{name} is {json.dumps(entry[name])}" for name in wrong if name in entry)
+                fix = f"write it so: {given}"[:120] if given else "add what is missing"
+                self.add("malformed annotations", f"has {key}[{number}] without a proper {wanted}", fix)
                 continue
             yield entry
 

@@ -62,7 +62,8 @@ def find_split(folder: Path, split: str) -> SplitFiles:
     """
     splits = list_splits(folder)
     if split not in splits:
-        raise FileError(folder, f"has no {split} split (it has {', '.join(splits)})", f"it should hold {_LAYOUTS}")
+        fix = f"put pictures that are in no other split into {_LAYOUTS}"
+        raise FileError(folder, f"has no {split} split (it has {', '.join(splits)})", fix)
     annotations = splits[split]
     match = _JSON.fullmatch(annotations.name)
     assert match is not None

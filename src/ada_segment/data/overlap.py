@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -57,6 +57,30 @@ def shared_files(first: Iterable[Path], second: Iterable[Path]) -> list[Path]:
         ours = [path for path, value in our_keys.items() if value in common]
         theirs = [path for path, value in their_keys.items() if value in common]
     return ours
+
+
+def repeated(first: PanopticDataset, second: PanopticDataset) -> list[int]:
+    """Which of the first's pictures are in the second, too, as in `shared_files`; none where they are no files."""
+    ours, theirs = _files(first), _files(second)
+    if ours is None or theirs is None:
+        return []
+    shared = set(shared_files(ours, theirs))
+    return [index for index, file in enumerate(ours) if file in shared]
+
+
+def twins(files: Iterable[Path]) -> list[list[Path]]:
+    """Groups of two or more files whose bytes are all the same; read as sparingly as in `shared_files`."""
+    groups = [list(files)]
+    for key in (_size, _end, _whole):
+        groups = [alike for group in groups for alike in _by(key, group) if len(alike) > 1]
+    return groups
+
+
+def _by(key: Callable[[Path], Hashable], files: Iterable[Path]) -> Iterable[list[Path]]:
+    found: dict[Hashable, list[Path]] = {}
+    for file in files:
+        found.setdefault(key(file), []).append(file)
+    return found.values()
 
 
 def _files(dataset: PanopticDataset) -> list[Path] | None:

@@ -80,6 +80,8 @@ def _refuse_unbounded(path: Path, image: Image.Image) -> None:
 
 
 def _unreadable(path: Path, error: Exception) -> FileError:
+    if isinstance(error, IsADirectoryError):
+        return FileError(path, "is a folder", "name the picture itself")
     if isinstance(error, OSError) and error.errno is not None:
         why = os.strerror(error.errno)
     elif isinstance(error, UnidentifiedImageError):

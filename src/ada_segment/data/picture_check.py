@@ -1,5 +1,6 @@
 """What can be wrong with one picture and its PNG, and with what the annotations state of them."""
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -20,17 +21,24 @@ _Result = TypeVar("_Result")
 
 
 class Alike:
-    """Files whose names differ from a missing one's in case or ending only; each folder is listed once."""
+    """Files whose names differ from a missing one's in case, ending, composition of letters or leading folders only.
+
+    Each folder is listed once.
+    """
 
     def __init__(self) -> None:
-        self._names: dict[Path, dict[str, str]] = {}
+        self._names: dict[Path, dict[str, Path]] = {}
 
-    def find(self, path: Path) -> str | None:
-        folder = path.parent
+    def find(self, path: Path) -> Path | None:
+        folder = next(folder for folder in path.parents if folder.is_dir())
         if folder not in self._names:
-            names = sorted(other.name for other in folder.iterdir()) if folder.is_dir() else []
-            self._names[folder] = {Path(name).stem.lower(): name for name in names}
-        return self._names[folder].get(path.stem.lower())
+            self._names[folder] = {_bare(other): other for other in sorted(folder.iterdir()) if other.is_file()}
+        return self._names[folder].get(_bare(path))
+
+
+def _bare(path: Path) -> str:
+    """What two names have in common that somebody may have meant as one; letters with marks are written in two ways."""
+    return unicodedata.normalize("NFC", path.stem).lower()
 
 
 def check_picture(
@@ -102,8 +110,10 @@ def _look_at(
         if is_file(path):
             problems.append(Problem.of(error, f"unreadable {what}"))
             return None
-    name = alike.find(path)
-    fix = f"there is {name}: make the names the same" if name else "restore the file or take it out of the JSON"
+    found = alike.find(path)
+    fix = "restore the file or take it out of the JSON"
+    if found is not None:
+        fix = f"there is {found.name if found.parent == path.parent else found}: make the names the same"
     problems.append(Problem(kind=f"missing {what}", file=str(path), message="is missing", fix=fix))
     return None
 

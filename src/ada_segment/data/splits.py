@@ -9,7 +9,7 @@ import numpy as np
 from ada_segment.data.check import same_categories
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.layout import list_splits, split_for_test
-from ada_segment.data.overlap import check_disjoint
+from ada_segment.data.overlap import check_disjoint, repeated
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
@@ -53,8 +53,10 @@ def carve(
 ) -> tuple[PanopticDataset, PanopticDataset]:
     """Part a dataset into (train, reward), by the seed alone; both in the order of the dataset.
 
+    Copies of a picture are all in train: the reward asks for what has not been learned by heart.
+
     Raises:
-        DataError: there are fewer than two pictures.
+        DataError: there are fewer than two pictures, or only copies of one.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the reward split's fraction lies between 0 and 1, not {fraction}")
@@ -62,7 +64,14 @@ def carve(
         raise DataError(f"the train split holds {len(pictures)} picture; a reward split needs at least 2")
     order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
     size = reward_size(len(pictures), fraction=fraction, minimum=minimum)
-    return Subset(pictures, sorted(order[size:])), Subset(pictures, sorted(order[:size]))
+    train, reward = sorted(order[size:]), sorted(order[:size])
+    copies = {reward[place] for place in repeated(Subset(pictures, reward), Subset(pictures, train))}
+    if len(copies) == len(reward):
+        raise DataError(f"each of the {size} pictures drawn for the reward is in train, too; take copies out of train")
+    return (
+        Subset(pictures, sorted([*train, *copies])),
+        Subset(pictures, [index for index in reward if index not in copies]),
+    )
 
 
 def open_splits(
@@ -90,8 +99,7 @@ def open_splits(
     draw = _Source(source, size=size, seed=seed, scenes_train=scenes_train, scenes_test=scenes_test)
     pictures, test = draw.train(), draw.test()
     if pictures.categories != test.categories:
-        declared = {Path(source) / "train": pictures.categories, Path(source) / "val": test.categories}
-        refuse_fatal(same_categories(declared))
+        refuse_fatal(same_categories({_annotations(one): one.categories for one in (pictures, test)}))
     train, reward = carve(pictures, seed=seed, fraction=reward_fraction, minimum=reward_minimum)
     check_disjoint(reward, test, names=("reward", "test"))
     check_disjoint(train, test, names=("train", "test"))
@@ -121,6 +129,11 @@ def open_split(
         raise DataError(f"split {split!r} is unknown; there are train, reward and test (val is the same as test)")
     train, reward = carve(draw.train(), seed=seed, fraction=reward_fraction, minimum=reward_minimum)
     return train if split == "train" else reward
+
+
+def _annotations(dataset: PanopticDataset) -> Path:
+    """The file that declares its classes; generated scenes have none."""
+    return dataset.files.annotations if isinstance(dataset, CocoPanoptic) else Path(SCENES)
 
 
 @dataclass(frozen=True, slots=True)

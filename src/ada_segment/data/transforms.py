@@ -17,7 +17,7 @@ class Resize:
     The picture is interpolated bilinearly with antialiasing, the ids by the nearest pixel centre.
 
     Args:
-        size: pixels of the shorter side; None leaves the picture as it is.
+        size: pixels of the shorter side; None keeps it.
         max_size: pixels that the longer side never exceeds; None for no bound.
     """
 
@@ -26,9 +26,10 @@ class Resize:
         self.max_size = max_size
 
     def __call__(self, sample: Sample) -> Sample:
-        if self.size is None:
+        if self.size is None and self.max_size is None:
             return sample
-        return _join(sample, *_resize(*_split(sample), size=self.size, max_size=self.max_size))
+        size = min(sample.image.shape[-2:]) if self.size is None else self.size
+        return _join(sample, *_resize(*_split(sample), size=size, max_size=self.max_size))
 
 
 class TrainTransform:

@@ -26,7 +26,8 @@ def write_panoptic(
 ) -> None:
     """Write maps as COCO panoptic: a JSON file at `path`, and PNGs in the folder of that name without its ending.
 
-    Maps may come from a generator: each PNG is written at once, the JSON at the end.
+    Maps may come from a generator: each PNG is written at once, the JSON at the end. A PNG has the name of its picture
+    with another ending; where two pictures differ in their endings alone, the second's keeps its own before it.
 
     Args:
         path: ends in .json.
@@ -39,15 +40,21 @@ def write_panoptic(
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    names: set[str] = set()
     masks: set[str] = set()
     for name, panoptic_map in maps:
-        mask = str(PurePosixPath(name).with_suffix(".png"))
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise DataError(f"file name {name!r} leaves its folder; give the name within the folder of pictures")
-        if mask in masks:
-            raise DataError(f"{mask} would be written twice; give pictures names that differ in more than their ending")
+        if name in names:
+            raise DataError(f"two pictures are called {name}; give each its own name")
         if image_ids is not None and name not in image_ids:
             raise DataError(f"picture {name} has no image id; predict pictures of the truth only")
+        mask = str(PurePosixPath(name).with_suffix(".png"))
+        if mask in masks:
+            mask = f"{name}.png"
+        if mask in masks:
+            raise DataError(f"{mask} would be written twice; give pictures names that differ in more than their ending")
+        names.add(name)
         masks.add(mask)
         number = len(images) + 1 if image_ids is None else image_ids[name]
         height, width = panoptic_map.ids.shape

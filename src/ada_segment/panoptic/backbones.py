@@ -1,7 +1,8 @@
 """Backbones with a feature pyramid, by name."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def build_backbone(settings: ModelSettings) -> PyramidBackbone:
     """The backbone that `settings` names, with pyramid, pretrained weights and frozen stages.
 
     Raises:
-        ConfigError: the name, the normalisation, or the file of weights is unknown or does not fit.
+        ConfigError: the name, the normalisation, or the file of weights is unknown or does not fit, or pretrained
+            weights cannot be downloaded.
     """
     name, norm = settings.backbone, _norm(settings.norm)
     if name == "thin-resnet":
@@ -84,13 +86,12 @@ def build_backbone(settings: ModelSettings) -> PyramidBackbone:
         stages = [["stem"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
         taken, channels, stride = stages[1:], [settings.width * 2**i for i in range(LEVELS)], 2
     elif name in RESNETS:
-        body = models.get_model(name, weights=_weights(settings), norm_layer=norm)
+        body = _torchvision(settings, norm)
         stages = [["conv1", "bn1", "relu", "maxpool"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
         width = 256 if name in RESNETS[2:] else 64
         taken, channels, stride = stages[1:], [width * 2**i for i in range(LEVELS)], 4
     elif name in MOBILENETS:
-        whole = models.get_model(name, weights=_weights(settings), norm_layer=norm)
-        body = whole.get_submodule("features")
+        body = _torchvision(settings, norm).get_submodule("features")
         stages, channels = _stages_by_stride(body)
         taken, stride = stages[1:], 4
     elif name.startswith("timm:"):
@@ -116,6 +117,24 @@ def _norm(name: str) -> Norm:
 def _no_download(settings: ModelSettings) -> None:
     if settings.pretrained == "default":
         raise ConfigError(f"pretrained = 'default' is not to be had for {settings.backbone}; give none or a local file")
+
+
+def _torchvision(settings: ModelSettings, norm: Norm) -> nn.Module:
+    with _downloading(settings):
+        model: nn.Module = models.get_model(settings.backbone, weights=_weights(settings), norm_layer=norm)
+    return model
+
+
+@contextmanager
+def _downloading(settings: ModelSettings) -> Iterator[None]:
+    """What goes wrong with the network, or with the folder that a download goes to, named by its setting."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"model.pretrained = {settings.pretrained} cannot be downloaded for {settings.backbone} ({error}); give a "
+            f"local file of weights, or none"
+        ) from None
 
 
 def _weights(settings: ModelSettings) -> Any:
@@ -191,7 +210,8 @@ def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
         )
     name = settings.backbone.removeprefix("timm:")
     try:
-        body: Any = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
+        with _downloading(settings):
+            body: Any = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ConfigError(f"timm cannot make features of {name!r}: {error}") from None
     strides, channels = body.feature_info.reduction(), body.feature_info.channels()

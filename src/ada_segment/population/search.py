@@ -345,6 +345,8 @@ def _all_failed(round: int, members: list[Record], folder: RunFolder | None) -> 
 
 def _goes_on(progress: Progress | None, parts: int, task: Task) -> str:
     """Where a resumed search goes on, in words."""
+    if progress is None and not parts:
+        return f"nothing to go on with; beginning with round 1 of {task.rounds}"
     done = len(progress.journal) if progress is not None else 0
     kept = f", {parts} of its members are done already" if parts else ""
     if done == task.rounds:

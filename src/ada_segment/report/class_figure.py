@@ -39,9 +39,18 @@ def class_figure(data: Data, *, rival: str = "default weights", ink: str = INK_O
                 markeredgecolor=GREY,
                 label=rival,
                 gid="baseline",
+                clip_on=False,
             )
         axes.plot(
-            ours, range(len(rows)), linestyle="none", marker="o", markersize=5, color=BLUE, label="run", gid="run"
+            ours,
+            range(len(rows)),
+            linestyle="none",
+            marker="o",
+            markersize=5,
+            color=BLUE,
+            label="run",
+            gid="run",
+            clip_on=False,  # a class of PQ 0 is a whole dot
         )
         names = [str(row[0]) for row in rows]
         labels = [shown(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…") for name in names]

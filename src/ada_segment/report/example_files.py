@@ -43,7 +43,9 @@ class Example:
 
 
 def parse_examples(run: Path, content: Mapping[str, Any] | None) -> tuple[Example, ...]:
-    """The pictures of a run's examples.json, in order; none where there is no such file.
+    """The pictures of a run's examples.json that have a PQ, in order; none where there is no such file.
+
+    Without a segment in truth or prediction there is no PQ, and nothing that went well or badly.
 
     Raises:
         RunError: the file holds something else.
@@ -57,6 +59,7 @@ def parse_examples(run: Path, content: Mapping[str, Any] | None) -> tuple[Exampl
                 strip=run / picture["drawn"] if picture.get("drawn") else None,
             )
             for place, picture in enumerate((content or {}).get("pictures", ()))
+            if picture["pq"] is not None
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run / FILE_NAME} is malformed ({error}); delete it, or let the run end again") from None

@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -90,7 +93,7 @@ def contact_sheet(
         raise ValueError(f"a sheet wants rows of {len(headings)} pictures, one for each of {list(headings)}")
     if captions is not None and len(captions) != len(rows):
         raise ValueError(f"{len(captions)} captions for {len(rows)} rows")
-    font, small = ImageFont.load_default(20), ImageFont.load_default(15)
+    font, small = _font(20), _font(15)
     line = 24 if captions is not None else 0
     scaled = [[_to_width(picture, cell) for picture in row] for row in rows]
     heights = [line + max(picture.height for picture in row) for row in scaled]
@@ -157,7 +160,7 @@ def _write_names(
         # Only the segment's own box is looked at, since most segments are small.
         inside = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         for font_size in FONT_SIZES:
-            font = ImageFont.load_default(font_size)
+            font = _font(font_size)
             left, top, right, bottom = (round(side) for side in pen.textbbox((0, 0), name, font=font, stroke_width=2))
             place = _roomiest(inside, width=right - left, height=bottom - top)
             if place is not None:
@@ -182,6 +185,12 @@ def _roomiest(inside: NDArray[np.bool_], *, width: int, height: int) -> tuple[in
     distance = (tops + height / 2 - ys.mean()) ** 2 + (lefts + width / 2 - xs.mean()) ** 2
     nearest = int(distance.argmin())
     return int(tops[nearest]), int(lefts[nearest])
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """That of the figures, which knows letters beyond ASCII, as Pillow's own does not."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def _to_width(picture: Image.Image, width: int) -> Image.Image:

@@ -14,7 +14,7 @@ from ada_segment.report.page_quality import quality
 from ada_segment.report.page_rounds import failures, rounds
 from ada_segment.report.page_shell import section, wrap
 from ada_segment.report.run_figures import draw_all
-from ada_segment.report.run_files import Run, read_run
+from ada_segment.report.run_files import Run, read_pair
 from ada_segment.report.wording import relative
 from ada_segment.storage import write_text
 
@@ -48,10 +48,10 @@ def write_page(run: Path, out: Path, *, baseline: Path | None = None, refresh: i
         refresh: seconds after which an open page loads itself again; None for a page that stays.
 
     Raises:
-        RunError: a folder holds no run, or a file in one is damaged; names it.
+        RunError: a folder holds no run, a file in one is damaged, or the baseline is on other data; names it.
     """
-    other = None if baseline is None else read_run(baseline)
-    write_text(out, render_page(read_run(run), baseline=other, refresh=refresh))
+    found, other = read_pair(run, baseline)
+    write_text(out, render_page(found, baseline=other, refresh=refresh))
 
 
 def render_page(run: Run, *, baseline: Run | None = None, refresh: int | None = None) -> str:

@@ -20,7 +20,7 @@ from ada_segment.report.figure_data import (
 from ada_segment.report.figure_files import save_figures
 from ada_segment.report.figure_style import INK_OF_PAPER, shown
 from ada_segment.report.figures import loss_figure, reward_figure, share_figure, weight_figure
-from ada_segment.report.run_files import Run, read_run
+from ada_segment.report.run_files import Run, read_pair
 
 
 def draw_all(
@@ -75,7 +75,7 @@ def write_figures(run: Path, folder: Path, *, baseline: Path | None = None) -> l
         The files.
 
     Raises:
-        RunError: a folder holds no run, or a file in one is damaged; names it.
+        RunError: a folder holds no run, a file in one is damaged, or the baseline is on other data; names it.
     """
-    found, other = read_run(run), None if baseline is None else read_run(baseline)
+    found, other = read_pair(run, baseline)
     return save_figures(draw_all(found, baseline=other), folder, data=data_of_all(found, baseline=other))

@@ -76,6 +76,12 @@ class Run:
         return ", %" if self.reward_label in REWARDS.values() else ""
 
     @property
+    def data(self) -> dict[str, Any]:
+        """Settings of its data, where it tells."""
+        found = self._all_settings().get("data")
+        return found if isinstance(found, dict) else {}
+
+    @property
     def called(self) -> str:
         """What a comparison calls the run: default weights, or its folder's name."""
         return "default weights" if self.is_default else self.path.resolve().name
@@ -101,6 +107,23 @@ class Run:
         except yaml.YAMLError:
             return {}
         return settings if isinstance(settings, dict) else {}
+
+
+def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
+    """A run and the one that it is compared with, if any.
+
+    Raises:
+        RunError: as from `read_run`; or both tell of their data, and it is not the same.
+    """
+    run, other = read_run(path), None if baseline is None else read_run(baseline)
+    ours, theirs = run.data, {} if other is None else other.data
+    for key in sorted(ours.keys() & theirs.keys()):
+        if ours[key] != theirs[key]:
+            raise RunError(
+                f"{path} has data.{key} = {ours[key]}, and {baseline} has {theirs[key]}: their test pictures differ, "
+                f"and so their PQ cannot be compared; name a baseline on the same data"
+            )
+    return run, other
 
 
 def read_run(path: Path) -> Run:

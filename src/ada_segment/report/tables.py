@@ -15,7 +15,7 @@ from ada_segment.data.mending import Mended
 from ada_segment.data.problems import Problem
 from ada_segment.data.problems import group as by_kind
 from ada_segment.data.statistics import ClassCount, Tally
-from ada_segment.report.arms import MEASURES, differences, group_runs, headline, of_arm, of_pairs, pairs_measured
+from ada_segment.report.arms import MEASURES, alone, differences, group_runs, headline, of_arm, of_pairs, pairs_measured
 from ada_segment.report.colours import GREEN, loss_styles
 from ada_segment.report.display import bar
 from ada_segment.report.figure_data import by_quality
@@ -169,7 +169,8 @@ def arms_table(paths: Sequence[Path]) -> RenderableType:
     """Runs by arms: mean and 95 % interval of the first measure that all have, and differences paired by seed."""
     runs = [read_run(path) for path in paths]
     arms, measure = group_runs(runs), headline(runs)
-    against = {one.arm.name: one for one in differences(arms)}
+    compared = differences(arms)
+    against, left = {one.arm.name: one for one in compared}, alone(arms, compared)
     table = Table(box=SIMPLE_HEAD)
     table.add_column("arm")
     for heading in ("seeds", MEASURES[measure], "paired difference"):
@@ -177,7 +178,8 @@ def arms_table(paths: Sequence[Path]) -> RenderableType:
     for arm in arms:
         other = against.get(arm.name)
         gap = None if other is None else of_pairs(pairs_measured(other, runs, measure), runs, measure)
-        cells = (_interval(of_arm(arm, measure)), "" if other is None else _interval(gap, sign=True))
+        nothing = "nothing on the same data" if arm in left else ""
+        cells = (_interval(of_arm(arm, measure)), nothing if other is None else _interval(gap, sign=True))
         table.add_row(Text(arm.name), str(len(arm.runs)), *cells)
     notes = "95 % intervals by Student's t; of one seed there is none."
     if going := [run.path.resolve().name for run in runs if not run.has_ended]:

@@ -1,10 +1,12 @@
 """The pictures that a run's settings name."""
 
+from pathlib import Path
 from typing import Any
 
 from ada_segment.config import Settings
 from ada_segment.data.sample import PanopticDataset
-from ada_segment.data.splits import Splits, open_split, open_splits
+from ada_segment.data.splits import SCENES, Splits, open_split, open_splits
+from ada_segment.errors import DataError
 
 
 def open_data(settings: Settings) -> Splits:
@@ -14,6 +16,12 @@ def open_data(settings: Settings) -> Splits:
 
 def open_part(settings: Settings, *, source: str | None, split: str) -> PanopticDataset:
     """One split, of the run's own data or of another source, parted in the same way. Raises like `open_data`."""
+    own = settings.data.source
+    if source is None and own != SCENES and not Path(own).is_dir():
+        raise DataError(
+            f"data.source = {own}, as the run's settings have it, is no folder here; name it with --data, or start "
+            f"this where the run was started"
+        )
     return open_split(source or settings.data.source, split, **_arguments(settings))
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ada_segment.data.check import difference
 from ada_segment.data.writing import image_ids, picture_names, write_panoptic
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.panoptic.merge import merge
@@ -27,18 +28,20 @@ def evaluate_run(
         What metrics.json holds; of other data with its source, as "data".
 
     Raises:
-        ConfigError: `predictions_to` has no name for a JSON file; raised before anything is predicted.
+        ConfigError: `predictions_to` has no name for a JSON file, or something is there; raised before anything is
+            predicted.
         RunError: the run is not usable.
         DataError: the data is not usable, or declares other classes than those the model knows.
     """
-    if predictions_to is not None and predictions_to.suffix != ".json":
-        raise ConfigError(f"predictions = {predictions_to} names no JSON file; let it end in .json")
+    if predictions_to is not None:
+        _refuse_used(predictions_to)
     stored = load_model(run)
     dataset = open_part(stored.settings, source=data, split=split)
     if dataset.categories != stored.categories:
         raise DataError(
-            f"{data or stored.settings.data.source} declares other classes than {run} was trained on; "
-            f"evaluate on data with the same ids, names and isthing"
+            f"{data or stored.settings.data.source} declares other classes than {run} was trained on "
+            f"({difference(dataset.categories, stored.categories)}); evaluate on data with the same ids, names "
+            f"and isthing"
         )
     predictions, truths = predict_all(
         stored.network,
@@ -56,6 +59,15 @@ def evaluate_run(
     split = "test" if split == "val" else split
     metrics = measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
     return metrics if data is None else {"data": data, **metrics}
+
+
+def _refuse_used(predictions_to: Path) -> None:
+    """What is there may be the truth."""
+    if predictions_to.suffix != ".json":
+        raise ConfigError(f"predictions = {predictions_to} names no JSON file; let it end in .json")
+    for used in (predictions_to, predictions_to.with_suffix("")):
+        if used.exists():
+            raise ConfigError(f"predictions = {predictions_to}: {used} exists already; name another file")
 
 
 def metrics_file(run: Path, *, data: str | None, split: str) -> Path:

@@ -64,18 +64,22 @@ def write_examples(
 def picture_quality(
     prediction: Prediction, truth: PanopticMap, categories: Categories, thresholds: Thresholds
 ) -> dict[str, Any]:
-    """PQ of one picture in [0, 1], the mean over the classes that have a segment in it, and its counts over classes."""
+    """PQ of one picture in [0, 1], the mean over the classes that have a segment in it, and its counts over classes.
+
+    The PQ is None where neither truth nor prediction has any.
+    """
     result = quality([prediction], [truth], categories, thresholds).compute()
     classes = [figure for figure in result.per_class.values() if figure is not None]
-    return {"pq": result.pq, **{key: sum(getattr(figure, key) for figure in classes) for key in ("tp", "fp", "fn")}}
+    pq = result.pq if classes else None
+    return {"pq": pq, **{key: sum(getattr(figure, key) for figure in classes) for key in ("tp", "fp", "fn")}}
 
 
-def chosen(pq: Sequence[float]) -> set[int]:
-    """The pictures to draw: evenly spread ones, the worst, the best."""
+def chosen(pq: Sequence[float | None]) -> set[int]:
+    """The pictures to draw: evenly spread ones, the worst, the best of those that have a PQ."""
     count = len(pq)
     even = {index * count // SPREAD for index in range(SPREAD)} if count > SPREAD else set(range(count))
-    order = sorted(range(count), key=lambda index: pq[index])
-    return even | set(order[:WORST]) | set(order[count - BEST :] if count > BEST else order)
+    order = [index for _, index in sorted((value, index) for index, value in enumerate(pq) if value is not None)]
+    return even | set(order[:WORST]) | set(order[-BEST:])
 
 
 def _strip(pictures: Sequence[Image.Image]) -> Image.Image:

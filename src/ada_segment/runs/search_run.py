@@ -94,6 +94,9 @@ def run_search(
         told = Several(told, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
     if first:
         write_settings(out, settings)
+    counts = [len(part) for part in (splits.train, splits.reward, splits.test)]
+    if first:
+        told.said("pictures: {} to learn from, {} for the reward, {} for the test".format(*counts))
     if first and member.fresh:
         told.said(
             f"{settings.training.start} gives all but {len(member.fresh)} parameters, which start fresh: "
