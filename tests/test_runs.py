@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from small_runs import arguments, small
 
@@ -256,6 +257,25 @@ def test_only_the_test_split_of_its_own_data_is_what_a_run_reached(searched: Pat
     assert evaluate_run(searched, data="scenes") == {"data": "scenes", **own}
     reward = evaluate_run(searched, split="reward")
     assert (reward["split"], reward["pictures"]) == ("reward", 5)
+
+
+def test_a_run_in_mixed_precision_is_evaluated_in_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run_search(small(training__precision="bf16", search__rounds=1, search__members=1), run)
+    own, stored = json.loads((run / "metrics.json").read_text()), load_model(run)
+    assert evaluate_run(run) == own
+    assert stored.device.type in ("cpu", "cuda", "mps")
+    with stored.autocast():
+        product = torch.ones(2, 2, device=stored.device) @ torch.ones(2, 2, device=stored.device)
+    assert product.dtype == torch.bfloat16
+
+
+def test_an_accelerator_that_is_not_here_gives_way(searched: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(searched, tmp_path / "run")
+    away = "mps" if torch.cuda.is_available() else "cuda"
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("accelerator: auto", f"accelerator: {away}"))
+    assert load_model(run).device.type != away
 
 
 def test_data_that_is_not_there_any_more_is_asked_for(photographs: Path, tmp_path: Path) -> None:

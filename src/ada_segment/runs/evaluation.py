@@ -43,14 +43,15 @@ def evaluate_run(
             f"({difference(dataset.categories, stored.categories)}); evaluate on data with the same ids, names "
             f"and isthing"
         )
-    predictions, truths = predict_all(
-        stored.network,
-        dataset,
-        stored.resize,
-        batch_size=stored.settings.training.batch_size,
-        workers=stored.settings.training.workers,
-        device=stored.device,
-    )
+    with stored.autocast():
+        predictions, truths = predict_all(
+            stored.network,
+            dataset,
+            stored.resize,
+            batch_size=stored.settings.training.batch_size,
+            workers=stored.settings.training.workers,
+            device=stored.device,
+        )
     if predictions_to is not None:
         things = frozenset(category.id for category in stored.categories.things)
         names = picture_names(dataset)

@@ -59,7 +59,8 @@ def _predict(stored: StoredModel, path: Path) -> PanopticMap:
     size = (image.shape[-2], image.shape[-1])
     empty = recount(np.zeros(size, dtype=np.int32), ())
     small = stored.resize(Sample(image=image, truth=empty, name=path.name)).image
-    (prediction,) = stored.network.predict([small.to(stored.device)], [size])
+    with stored.autocast():
+        (prediction,) = stored.network.predict([small.to(stored.device)], [size])
     return merge(prediction, stored.thresholds, frozenset(category.id for category in stored.categories.things))
 
 

@@ -1,15 +1,17 @@
 """The best model of a run, with all that is needed to use it: settings, classes, merge thresholds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from ada_segment.config import Settings
 from ada_segment.data.transforms import Resize
-from ada_segment.errors import RunError
+from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.merge import Thresholds
 from ada_segment.panoptic.registry import build_model
@@ -17,7 +19,8 @@ from ada_segment.population.run_folder import BEST
 from ada_segment.runs.settings_file import FILE_NAME as SETTINGS
 from ada_segment.runs.settings_file import read_settings
 from ada_segment.storage import load_state, read_about, save_state
-from ada_segment.training.member import network_state
+from ada_segment.training.member import build_fabric, network_state
+from ada_segment.training.settings import TrainingSettings
 from ada_segment.training.warm_start import Start
 
 
@@ -31,6 +34,7 @@ class StoredModel:
         thresholds: merge thresholds tuned on its reward split.
         resize: brings a picture to the size it was trained at.
         settings: of its run.
+        autocast: makes the context of the precision that it was trained, rewarded and tuned in.
     """
 
     network: Any
@@ -39,6 +43,7 @@ class StoredModel:
     resize: Resize
     settings: Settings
     device: torch.device
+    autocast: Callable[[], AbstractContextManager[None]]
 
 
 def store_model(
@@ -55,8 +60,8 @@ def store_model(
     save_state(run / BEST, state, about=about)
 
 
-def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
-    """The best model of a run.
+def load_model(run: Path) -> StoredModel:
+    """The best model of a run, where and in what precision the run computed it, or else wherever there is room.
 
     Raises:
         RunError: the folder holds no finished run.
@@ -66,10 +71,20 @@ def load_model(run: Path, *, accelerator: str = "auto") -> StoredModel:
     # The weights come from the run: nothing is downloaded for them to overwrite.
     network = build_model(replace(settings.model, pretrained="none"), categories, about=about.get("model") or None)
     network.load_state_dict(network_state(load_state(run / BEST)))
-    device = torch.device("cuda" if accelerator in ("auto", "cuda") and torch.cuda.is_available() else "cpu")
-    network.to(device).eval()
+    fabric = _fabric(settings.training)
+    network.to(fabric.device).eval()
     resize = Resize(settings.augmentation.size, settings.augmentation.max_size)
-    return StoredModel(network, categories, Thresholds(**about["thresholds"]), resize, settings, device)
+    thresholds = Thresholds(**about["thresholds"])
+    return StoredModel(network, categories, thresholds, resize, settings, fabric.device, fabric.autocast)
+
+
+def _fabric(training: TrainingSettings) -> Fabric:
+    """One device of the kind that the run had; where there is none, what there is."""
+    one = replace(training, devices=1)
+    try:
+        return build_fabric(one)
+    except ConfigError:
+        return build_fabric(replace(one, accelerator="auto"))
 
 
 def read_start(run: Path) -> Start:
