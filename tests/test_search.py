@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,26 @@ def test_a_round_in_which_all_fail_is_repeated_with_half_the_step() -> None:
         assert wanted["status"] == "failed: ValueError: the learning rate is too high"
         for name in NAMES:
             assert taken["weights"][name] == pytest.approx(math.sqrt(wanted["weights"][name] * last[name]))
+
+
+class Careful(QuadraticMember):
+    """Trains under weights that are near to the defaults only."""
+
+    def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
+        if max(abs(math.log(weight)) for weight in weights.values()) > 0.15:
+            raise FloatingPointError("diverged")
+        return super().train(weights, round=round, seed=seed)
+
+
+def test_pbt_goes_on_from_the_smaller_steps_of_a_repeated_round() -> None:
+    result = run(Careful(), strategy="pbt", rounds=6)
+    repeated = next(record for record in result.journal if "failed_attempts" in record)
+    after = result.journal[repeated["round"] + 1]
+    first = after.get("failed_attempts", [after["members"]])[0]
+    stayed = [k for k in range(4) if first[k]["parent"] == k and repeated["members"][k]["status"] == "ok"]
+    assert stayed
+    for k in stayed:
+        assert first[k]["weights"] == pytest.approx(repeated["members"][k]["weights"])
 
 
 def test_a_round_that_fails_twice_ends_the_search_and_keeps_the_rest(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ class PBT(Strategy):
 
     After each round the worst quarter (at least one member, of two or more) takes over state and weights of a random
     member of the best quarter, each weight multiplied by 1.2 or 0.8 at random; weights stay within `bound` of the
-    defaults, in logarithms. All members start from the defaults, perturbed in the same way. The others keep both.
+    defaults, in logarithms. All members start from the defaults, perturbed in the same way. The others keep both, and
+    go on from what they were trained under where the search has repeated a round with smaller steps.
     """
 
     name = "pbt"
@@ -56,6 +57,10 @@ class PBT(Strategy):
         return Plan([self._space.to_weights(x) for x in self._x])
 
     def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
+        for trial in trials:
+            # Where the search has repeated the round with smaller steps, what was tried is what goes on.
+            if trial.weights != self._space.to_weights(self._x[trial.index]):
+                self._x[trial.index] = self._space.from_weights(trial.weights)
         best = observed_best(trials).index
         ranked = [trial.index for trial in sorted(trials, key=lambda trial: -trial.reward)]
         count = min(max(1, math.floor(len(ranked) * self._settings.quantile)), len(ranked) // 2)

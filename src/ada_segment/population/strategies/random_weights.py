@@ -22,7 +22,10 @@ class RandomWeightsSettings:
 
 
 class RandomWeights(Strategy):
-    """Each member draws its weights once, keeps them, its own state and its own seed to the end."""
+    """Each member draws its weights once, keeps them, its own state and its own seed to the end.
+
+    A round that the search repeats with smaller steps is an exception for that round alone.
+    """
 
     name = "random"
 
