@@ -20,6 +20,7 @@ from worker_members import Crowded, Says, Toys, broken, deadly, without_times
 
 from ada_segment.errors import ConfigError, DataError, RunError, SearchError
 from ada_segment.panoptic.registry import loss_table
+from ada_segment.population.claim import claimed
 from ada_segment.population.executors import ExecutorSettings, processes
 from ada_segment.population.executors.local import LocalExecutor
 from ada_segment.population.executors.pool import Unfit, _cannot_make
@@ -251,6 +252,18 @@ def test_settings_of_where_and_how_may_change_when_resumed(tmp_path: Path) -> No
     check_same(tmp_path, small(search__executor="processes", search__workers=2, search__checkpoint_minutes="none"))
     with pytest.raises(RunError, match=r"search\.threads = None, not 2"):
         check_same(tmp_path, small(search__threads=2))
+
+
+def test_settings_that_another_start_has_written_stay(tmp_path: Path) -> None:
+    """Two starts in one folder may both have found it empty."""
+    write_settings(tmp_path, small())
+    before = (tmp_path / "config.yaml").read_bytes()
+    with pytest.raises(RunError, match="seed"):
+        write_settings(tmp_path, small(seed=1))
+    with claimed(tmp_path), pytest.raises(RunError, match="in use by another process"):
+        write_settings(tmp_path, small(search__workers=2))
+    assert (tmp_path / "config.yaml").read_bytes() == before
+    write_settings(tmp_path, small())
 
 
 def test_the_settings_of_a_run_say_where_its_members_train() -> None:

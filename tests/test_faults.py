@@ -24,6 +24,7 @@ from ada_segment.errors import RunError, SearchError
 from ada_segment.population.executors import ExecutorSettings
 from ada_segment.population.interruption import Interruption
 from ada_segment.population.journal import read_journal
+from ada_segment.population.run_folder import RunFolder
 from ada_segment.population.search import SearchResult, _job_seed, search
 from ada_segment.storage import load_state, write_text
 
@@ -121,6 +122,37 @@ def test_what_a_kill_leaves_of_a_removal_is_removed_later(
     assert kept == whole
 
 
+def test_what_a_kill_leaves_of_a_writing_is_removed_later_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(out=folder, rounds=2)
+    ours = [
+        ".history.jsonl.0a1b2c3d",
+        ".best.safetensors.a_zmkst8",
+        ".config.yaml.00000000",
+        "checkpoints/.round-00001.safetensors.0a1b2c3d",
+        "checkpoints/.part-00001-0-00002.json.0a1b2c3d",
+    ]
+    others = [
+        ".best.safetensors.swp",
+        ".report.html.0a1b2c3d",
+        ".gitignore",
+        "best.safetensors.0a1b2c3d",
+        "checkpoints/.nfs000000000a1b2c3d",
+        "checkpoints/.round-00001.safetensors.0a1b2c3d4",
+    ]
+    for name in ours + others:
+        (folder / name).write_text("part of it")
+    run(out=folder, rounds=2, resume=True)
+    assert [name for name in ours + others if (folder / name).exists()] == others
+
+
+def test_what_a_kill_leaves_before_the_first_round_does_not_stop_the_next_start(tmp_path: Path) -> None:
+    for name in (".config.yaml.0a1b2c3d", ".history.jsonl.0a1b2c3d"):
+        (tmp_path / name).write_text("part of it")
+    run(out=tmp_path, rounds=1)
+    assert not list(tmp_path.glob(".*"))
+
+
 # Python 3.12 warns of forks beside threads; the child uses none of them.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
@@ -153,7 +185,7 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: 
         assert (tmp_path / "run" / name).read_text() == (tmp_path / "whole" / name).read_text()
     best = load_state(tmp_path / "run" / "best.safetensors")
     assert best["matrix"].tolist() == whole.best_state["matrix"].tolist()
-    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("[!.]*"))
+    kept = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert kept == sorted(path.name for path in (tmp_path / "whole" / "checkpoints").iterdir())
 
 
@@ -525,3 +557,43 @@ def test_a_folder_in_use_is_refused_until_its_search_ends(tmp_path: Path) -> Non
     assert [record["round"] for record in resumed.journal] == [0, 1, 2, 3]
     # And within one process a search that failed leaves the folder free.
     assert run(Toys(state=5), members=2, out=folder, resume=True).best_reward == resumed.best_reward
+
+
+def test_a_folder_is_in_use_from_before_a_member_is_made(tmp_path: Path) -> None:
+    def make(seed: int) -> Any:
+        with pytest.raises(RunError, match="in use by another process"):
+            run(Toys(state=5), out=tmp_path / "run", seed=1)
+        return Toys(state=5)(seed)
+
+    whole = run(make, out=tmp_path / "run")
+    assert journal_of(tmp_path / "run") == without_times(whole.journal)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_another_search_has_written_since_a_folder_was_looked_at_stays(tmp_path: Path, resume: bool) -> None:
+    folder = RunFolder(tmp_path / "run", identity={"seed": 1}, resume=resume)
+    run(Toys(state=5), out=tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match="seed" if resume else "exists already"), folder.claimed():
+        folder.begin(None, None)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+# Python 3.12 warns of forks beside threads; the child uses none of them.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_helpers_that_outlive_a_search_do_not_keep_its_folder(tmp_path: Path) -> None:
+    """As the processes of a loader do, when they stay for the next epoch."""
+    helpers = []
+
+    class Helped(Says):
+        def round_started(self, *_: Any) -> None:
+            helpers.append(multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,)))
+            helpers[-1].start()
+
+    try:
+        whole = run(Toys(state=5), rounds=1, out=tmp_path / "run", observer=Helped())
+        assert run(Toys(state=5), rounds=1, out=tmp_path / "run", resume=True).schedule == whole.schedule
+    finally:
+        for helper in helpers:
+            helper.kill()
+            helper.join()

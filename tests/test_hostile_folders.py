@@ -198,6 +198,23 @@ def test_a_whole_run_folder_may_be_a_link(good: Path, tmp_path: Path) -> None:
     searched(tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize("name", ["schedule.json", "best.safetensors", "notes.txt"])
+def test_resuming_in_a_folder_of_something_else_leaves_it_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match=f"holds {name}, but no search"):
+        searched(tmp_path, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_what_a_stop_before_the_first_round_leaves_is_begun_with_anew(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "checkpoints").mkdir()
+    searched(tmp_path, resume=True)
+    assert (tmp_path / "best.safetensors").exists()
+
+
 def test_names_in_a_checkpoint_are_no_paths(good: Path, tmp_path: Path) -> None:
     """What a checkpoint or a part says of itself names no file: their names are made of numbers."""
     run = tmp_path / "run"

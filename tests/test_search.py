@@ -21,7 +21,7 @@ from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import STRATEGIES
 from ada_segment.population.strategies.ada_segment import AdaSegment
 from ada_segment.population.strategies.replay import Replay, Transfer
-from ada_segment.storage import load_state, read_about
+from ada_segment.storage import load_state, read_about, save_state
 
 ALL = sorted(STRATEGIES)
 TARGET = {"mask": 0.5, "box": -0.5}
@@ -391,6 +391,35 @@ def test_resume_of_a_finished_run_trains_nothing(tmp_path: Path) -> None:
     assert member.seeds == []
     assert again.best_reward == whole.best_reward
     assert again.schedule == whole.schedule
+
+
+def test_resume_of_a_finished_run_leaves_what_its_model_says_of_itself(tmp_path: Path) -> None:
+    best = tmp_path / "run" / "best.safetensors"
+    run(out=tmp_path / "run")
+    save_state(best, load_state(best), about=read_about(best) | {"thresholds": {"score": 0.3}})
+    run(out=tmp_path / "run", resume=True)
+    assert read_about(best)["thresholds"] == {"score": 0.3}
+
+
+@pytest.mark.parametrize("damaged", ["best.safetensors", "best.json"])
+def test_a_best_state_that_is_damaged_is_written_again(tmp_path: Path, damaged: str) -> None:
+    found = run(out=tmp_path / "run")
+    path = tmp_path / "run" / damaged
+    before = path.read_bytes()
+    path.write_bytes(before[:-20])
+    run(out=tmp_path / "run", resume=True)
+    assert len(path.read_bytes()) == len(before)
+    assert load_state(tmp_path / "run" / "best.safetensors")["path"].tolist() == found.best_state["path"].tolist()
+
+
+def test_files_are_for_those_whom_the_user_lets_read_them(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        run(out=tmp_path / "run", rounds=1)
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert modes == {0o640}
 
 
 def test_a_run_of_before_a_setting_was_known_goes_on(tmp_path: Path) -> None:

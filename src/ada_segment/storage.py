@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +41,26 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
 
 
 def _write_and_rename(path: Path, write: Callable[[Path], object], *, durable: bool) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+    # What the user's umask has left of the permissions; safetensors puts a file for the user alone in its place.
+    permissions = stat.S_IMODE(os.fstat(handle).st_mode)
     os.close(handle)
-    temporary = Path(name)
     try:
         write(temporary)
         if durable:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(permissions)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_leftover(path: Path, names: Iterable[str]) -> bool:
+    """Whether `path` is what `write_whole` leaves where it is killed at a file of one of these names (patterns)."""
+    return any(fnmatchcase(path.name, f".{name}.{'[a-z0-9_]' * 8}") for name in names)
 
 
 def _flush_folder(folder: Path) -> None:

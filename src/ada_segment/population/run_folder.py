@@ -1,8 +1,6 @@
 """The files of a search, in an order of writing that survives an interruption anywhere."""
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +12,9 @@ from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import save_controller
 from ada_segment.errors import RunError
 from ada_segment.population import journal, schedule
+from ada_segment.population.claim import claimed
 from ada_segment.population.journal import Record
-from ada_segment.storage import load_state, read_about, save_state
+from ada_segment.storage import is_leftover, load_state, read_about, save_state
 
 BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -23,6 +22,11 @@ PART = "part-"
 KEPT = 2
 # The command line writes its resolved settings before the search starts.
 ALLOWED_BEFORE = {"config.yaml"}
+# And an observer of a search that is resumed its events, which may be stopped before the first round.
+ALLOWED_AT_RESUME = {"tensorboard", CHECKPOINTS}
+# All that is written there while nobody else may.
+WRITTEN = ("config.yaml", journal.FILE_NAME, schedule.FILE_NAME, "best.*", "controller.*")
+WRITTEN_AS_CHECKPOINTS = ("round-*", f"{PART}*")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,45 +73,23 @@ class RunFolder:
     def __init__(self, path: Path, *, identity: dict[str, Any], resume: bool) -> None:
         self.path = path
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
-        if resume and not path.is_file():
-            self._refuse_links()
-            self._check_identity()
-        else:
-            refuse_used(path)
+        self._resume = resume
         # What `load` had to leave out, in words.
         self.dropped: list[str] = []
-        self._lock: int | None = None
+        self._refuse_others()
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other processes from the folder, from when it is there to the end of the block or of this process.
+        """Make the folder and keep other processes from it to the end of the block or of this process.
 
         Raises:
-            RunError: another process has it.
+            RunError: another process has it, or has written to it since this object was made; or it cannot be made.
         """
-        self._claim()
-        try:
+        with self._writing():
+            self.path.mkdir(parents=True, exist_ok=True)
+        with claimed(self.path):
+            self._refuse_others()
             yield
-        finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
-
-    def _claim(self) -> None:
-        if self._lock is not None or not self.path.is_dir():
-            return
-        lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise RunError(
-                f"{self.path} is in use by another process that searches; wait until it ends, or stop it and resume"
-            ) from None
-        except OSError:  # some network file systems have no locks; the folder is then nobody's
-            os.close(lock)
-        else:
-            self._lock = lock
 
     def load(self) -> Progress | None:
         """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.
@@ -116,7 +98,7 @@ class RunFolder:
             RunError: checkpoints are there but none can be read, or the journal is damaged.
         """
         failure: RunError | None = None
-        for path in reversed(self._checkpoints()):
+        for path in reversed(checkpoints(self.path)):
             try:
                 content = load_state(path)
                 progress = self._unpacked(content)
@@ -152,14 +134,16 @@ class RunFolder:
     def begin(self, progress: Progress | None, controller: Controller | None) -> None:
         """Bring every file into step with `progress`, or remove what an interrupted first round has left."""
         with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._claim()
             journal.write_journal(self.path / journal.FILE_NAME, progress.journal if progress else [])
-            for path in self._checkpoints():
+            for folder, names in ((self.path, WRITTEN), (self.path / CHECKPOINTS, WRITTEN_AS_CHECKPOINTS)):
+                for path in folder.glob(".*"):
+                    if is_leftover(path, names):
+                        path.unlink(missing_ok=True)
+            for path in checkpoints(self.path):
                 if progress is None or _round_of(path) >= len(progress.journal):
                     _remove(path)
             if progress is not None:
-                self._derive(progress, controller, best_changed=True)
+                self._derive(progress, controller, best_changed=not self._holds(progress.best))
                 self._prune()
             self._remove_parts(before=len(progress.journal) if progress else 0)
 
@@ -212,7 +196,7 @@ class RunFolder:
             ) from error
 
     def _prune(self) -> None:
-        for path in self._checkpoints()[:-KEPT]:
+        for path in checkpoints(self.path)[:-KEPT]:
             _remove(path)
 
     def _derive(self, progress: Progress, controller: Controller | None, *, best_changed: bool) -> None:
@@ -229,6 +213,18 @@ class RunFolder:
         schedule.save_schedule(self.path / schedule.FILE_NAME, journal.schedule_of(progress.journal))
         if controller is not None:
             save_controller(self.path / CONTROLLER, controller)
+
+    def _holds(self, best: Best | None) -> bool:
+        """Whether the file of the best state is whole and of this one; that of a run that has ended says more of it."""
+        path = self.path / BEST
+        try:
+            load_state(path)
+            about = read_about(path)
+            beside = json.loads(path.with_suffix(".json").read_bytes())
+        except (RunError, OSError, ValueError, RecursionError):
+            return False
+        there = (about.get("round"), about.get("reward"))
+        return best is not None and about == beside and there == (best.round, best.reward)
 
     def _packed(self, progress: Progress) -> dict[str, Any]:
         """States that are one object are stored once."""
@@ -267,6 +263,18 @@ class RunFolder:
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise RunError(f"a checkpoint in {self.path} holds no search ({type(error).__name__}: {error})") from None
 
+    def _refuse_others(self) -> None:
+        """Refuse to write over what is not of this search."""
+        if not self._resume or self.path.is_file():
+            refuse_used(self.path)
+            return
+        self._refuse_links()
+        self._check_identity()
+        # The journal is written first, so where there is none, no search has begun.
+        begun = bool(checkpoints(self.path)) or (self.path / journal.FILE_NAME).exists()
+        if not begun and (used := _used(self.path, ALLOWED_BEFORE | ALLOWED_AT_RESUME)):
+            raise RunError(f"{self.path} holds {used[0]}, but no search to go on with; name another folder")
+
     def _refuse_links(self) -> None:
         """A link in a folder that somebody else has made would have us append or delete somewhere else."""
         for entry in [*self.path.glob("*"), *(self.path / CHECKPOINTS).glob("*")]:
@@ -274,7 +282,7 @@ class RunFolder:
                 raise RunError(f"{entry} leads out of the run folder; put what it stands for in its place to go on")
 
     def _check_identity(self) -> None:
-        for path in reversed(self._checkpoints()):
+        for path in reversed(checkpoints(self.path)):
             try:
                 stored = read_about(path)
             except RunError:
@@ -287,8 +295,10 @@ class RunFolder:
                     )
             return
 
-    def _checkpoints(self) -> list[Path]:
-        return sorted((self.path / CHECKPOINTS).glob("round-*.safetensors"), key=_round_of)
+
+def checkpoints(path: Path) -> list[Path]:
+    """The checkpoints in a run folder, by round; one that is damaged too."""
+    return sorted((path / CHECKPOINTS).glob("round-*.safetensors"), key=_round_of)
 
 
 def refuse_used(path: Path) -> None:
@@ -299,8 +309,14 @@ def refuse_used(path: Path) -> None:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; name a folder for the run")
-    if path.is_dir() and (used := sorted(entry.name for entry in path.iterdir() if entry.name not in ALLOWED_BEFORE)):
+    if used := _used(path, ALLOWED_BEFORE):
         raise RunError(f"{path} exists already and holds {used[0]}; resume it, or name another folder for a new run")
+
+
+def _used(path: Path, allowed: set[str]) -> list[str]:
+    """Names of what a folder holds beside what is allowed and what a kill has left of it."""
+    entries = path.iterdir() if path.is_dir() else ()
+    return sorted(entry.name for entry in entries if entry.name not in allowed and not is_leftover(entry, WRITTEN))
 
 
 def _place(unique: list[dict[str, Any]], state: dict[str, Any]) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
+from ada_segment.population.claim import claimed
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
@@ -19,8 +20,16 @@ WHERE_AND_HOW = {
 
 
 def write_settings(run: Path, settings: Settings) -> None:
-    """Write the resolved settings to the run folder."""
-    write_text(run / FILE_NAME, to_yaml(settings))
+    """Write the resolved settings to the run folder, which is made.
+
+    Raises:
+        RunError: another process has the folder, or has begun a run with other settings there.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with claimed(run):
+        if (run / FILE_NAME).is_file():
+            check_same(run, settings)
+        write_text(run / FILE_NAME, to_yaml(settings))
 
 
 def read_settings(run: Path) -> Settings:
