@@ -249,6 +249,20 @@ def test_a_search_begins_with_what_paths_name(tmp_path: Path) -> None:
     assert len(run(learned=paths[0], out=tmp_path / "one").journal) == 4
 
 
+def test_what_a_search_began_with_may_be_gone_when_it_is_resumed(tmp_path: Path) -> None:
+    run(out=tmp_path / "before", seed=1)
+    whole = run(learned=tmp_path / "before")
+    how = {"learned": tmp_path / "before", "out": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        run(QuadraticMember(target=TARGET, fails={(2, 1): "interrupt"}), **how)
+    (tmp_path / "before").rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r'settings = \{"learned": ".*before"\}, asked for is \{"learned": ".*elsewh'):
+        run(**{**how, "learned": tmp_path / "elsewhere"}, resume=True)
+    assert without_times(run(**how, resume=True).journal) == without_times(whole.journal)
+    with pytest.raises(RunError, match="is missing"):
+        run(learned=tmp_path / "before", out=tmp_path / "new", resume=True)
+
+
 def test_another_controller_is_another_search(tmp_path: Path) -> None:
     for seed in range(2):
         run(seed=seed, out=tmp_path / str(seed))

@@ -288,10 +288,11 @@ class RunFolder:
             except RunError:
                 continue
             for key in dict.fromkeys([*self._identity, *stored]):
-                if _what_is_set(stored.get(key)) != _what_is_set(self._identity.get(key)):
+                there, asked = _differing(stored.get(key), self._identity.get(key))
+                if there != asked:
                     raise RunError(
-                        f"{self.path} holds a search with {key} = {json.dumps(stored.get(key))}, asked for is "
-                        f"{json.dumps(self._identity.get(key))}; resume with the same, or name another folder"
+                        f"{self.path} holds a search with {key} = {json.dumps(there)}, asked for is "
+                        f"{json.dumps(asked)}; resume with the same, or name another folder"
                     )
             return
 
@@ -338,6 +339,9 @@ def _remove(checkpoint: Path) -> None:
     checkpoint.unlink(missing_ok=True)
 
 
-def _what_is_set(value: Any) -> Any:
-    """Without settings that are None, as one is that an earlier version did not know."""
-    return {key: entry for key, entry in value.items() if entry is not None} if isinstance(value, dict) else value
+def _differing(one: Any, other: Any) -> tuple[Any, Any]:
+    """Both, and of two dicts the entries that differ; one that is None is as good as one that is not there."""
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return one, other
+    keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
+    return {key: one.get(key) for key in keys}, {key: other.get(key) for key in keys}

@@ -128,7 +128,6 @@ def search(
             f"checkpoint_minutes = {checkpoint_minutes!r} is not usable; give a number, or None for never"
         )
     strategy = make_strategy(strategy, settings, beside=inspect.signature(search).parameters)
-    strategy.start(task)
     place_settings = executor_settings(executor, workers)
     observer = observer or Silent()
     together = together or Together()
@@ -137,8 +136,10 @@ def search(
         progress = folder.load() if folder is not None and resume else None
         parts = Parts(folder, minutes=checkpoint_minutes, writes=together.first)
         parts_found = parts.load(len(progress.journal) if progress is not None else 0) if resume else 0
-        if progress is not None:
-            strategy.load_state_dict(progress.strategy)
+        if progress is None:
+            strategy.start(task)
+        else:
+            strategy.resume(task, progress.strategy)
         if folder is not None and resume:
             observer.resumed(progress.journal if progress is not None else [])
             for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:

@@ -11,7 +11,7 @@ from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.observer import Observer, Several, Silent
-from ada_segment.population.run_folder import refuse_used
+from ada_segment.population.run_folder import checkpoints, refuse_used
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
 from ada_segment.population.search import SearchResult, Together, make_task, search
 from ada_segment.population.strategies import make_strategy
@@ -55,17 +55,19 @@ def run_search(
     losses = loss_table(settings.model)
     groups = _groups(settings.search, losses)
     strategy = _strategy(settings)
-    # The search does the same, but settings are written before it starts, and only those that it can work with.
-    strategy.start(
-        make_task(
-            list(losses.defaults),
-            settings.search.rounds,
-            settings.search.members,
-            defaults=losses.defaults,
-            groups=groups,
-            seed=settings.seed,
+    # The search does the same, but settings are written before it starts, and only those that it can work with. One
+    # that goes on from a checkpoint needs nothing that lies elsewhere.
+    if not (resume and checkpoints(out)):
+        strategy.start(
+            make_task(
+                list(losses.defaults),
+                settings.search.rounds,
+                settings.search.members,
+                defaults=losses.defaults,
+                groups=groups,
+                seed=settings.seed,
+            )
         )
-    )
     place = place_of(settings)
     local = place.kind == LOCAL
     # With several devices for a member, each starts this command from its beginning; workers do that on their own.

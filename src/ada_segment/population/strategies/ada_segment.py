@@ -85,6 +85,14 @@ class AdaSegment(Strategy):
         self.common_seed = self._settings.common_seed
 
     def start(self, task: Task) -> None:
+        self._begin(task, _stored(self._settings.learned))
+
+    def resume(self, task: Task, state: dict[str, Any]) -> None:
+        # What was learned elsewhere is part of the state: where it came from need not be there any more.
+        self._begin(task, None)
+        self.load_state_dict(state)
+
+    def _begin(self, task: Task, before: BayesianController | None) -> None:
         super().start(task)
         settings = self._settings
         self._space = LogWeights(
@@ -106,7 +114,7 @@ class AdaSegment(Strategy):
         )
         try:
             self._controller = BayesianController(
-                self._space, settings=beliefs, origin=self._space.project(origin), before=_stored(settings.learned)
+                self._space, settings=beliefs, origin=self._space.project(origin), before=before
             )
         except LossError as error:
             raise ConfigError(f"learned = {settings.learned}: {error}") from None

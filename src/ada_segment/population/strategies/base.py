@@ -65,8 +65,8 @@ class Verdict:
 class Strategy(ABC):
     """Chooses weights for K members, round after round.
 
-    A strategy is started once, then asked in turn to `plan` and to `judge` a round. Everything random in it comes from
-    `population.seeds`, so that its state is what it has learned and nothing else.
+    A strategy is started or resumed once, then asked in turn to `plan` and to `judge` a round. Everything random in it
+    comes from `population.seeds`, so that its state is what it has learned and nothing else.
 
     Attributes:
         name: in the journal and on the command line.
@@ -85,6 +85,11 @@ class Strategy(ABC):
         """
         self.task = task
 
+    def resume(self, task: Task, state: dict[str, Any]) -> None:
+        """Go on with `task` from a state that `state_dict` gave, in place of `start`."""
+        self.start(task)
+        self.load_state_dict(state)
+
     @abstractmethod
     def plan(self, round: int) -> Plan:
         """The weights of round `round`. Asked again after a resume or a failed round: the answer is the same."""
@@ -99,7 +104,7 @@ class Strategy(ABC):
         return None
 
     def settings(self) -> dict[str, Any]:
-        """The settings, as JSON has them; a search is resumed under the same settings only."""
+        """The settings, as JSON has them; a search is resumed under the same settings only. Asked before `start`."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
