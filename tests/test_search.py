@@ -237,7 +237,10 @@ def test_arguments_that_cannot_be_used_are_refused(how: dict[str, Any], text: st
 
 
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
-    assert len(run(seed=np.int64(3), out=tmp_path / "run").journal) == 4
+    numbers = {"seed": np.int64(3), "rounds": np.int64(2), "members": np.int32(3)}
+    journal = run(**numbers, out=tmp_path / "run").journal
+    assert [len(record["members"]) for record in journal] == [3, 3]
+    assert run(seed=3, rounds=2, members=3, out=tmp_path / "run", resume=True).journal == journal
 
 
 def test_a_search_begins_with_what_paths_name(tmp_path: Path) -> None:
@@ -271,6 +274,18 @@ def test_another_controller_is_another_search(tmp_path: Path) -> None:
     run(strategy=again, members=1, out=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match="learned"):
         run(strategy=other, members=1, out=tmp_path / "run", resume=True)
+
+
+def test_a_member_that_returns_no_losses_is_told_so_at_once() -> None:
+    class Forgets(QuadraticMember):
+        def train(self, *args: Any, **how: Any) -> dict[str, float]:
+            super().train(*args, **how)
+            return None  # type: ignore[return-value]
+
+    member = Forgets()
+    with pytest.raises(LossError, match="returned no losses; return the mean of each loss by name"):
+        run(member)
+    assert len(member.seeds) == 1
 
 
 def test_wrong_loss_names_are_an_error_and_no_failure() -> None:
@@ -476,7 +491,9 @@ def test_resume_without_checkpoints_does_not_overwrite_the_journal(tmp_path: Pat
     [
         ({"rounds": 0}, ConfigError, "rounds = 0"),
         ({"members": 1.5}, ConfigError, "members = 1.5"),
+        ({"members": True}, ConfigError, "members = True"),
         ({"losses": ()}, ConfigError, "losses"),
+        ({"losses": [0, 1]}, ConfigError, r"losses = \[0, 1\]"),
         ({"losses": ("a", "a")}, ConfigError, "a twice"),
         ({"defaults": {"mask": -1.0}}, LossError, "mask"),
         ({"defaults": {"mask": math.nan}}, LossError, "mask"),

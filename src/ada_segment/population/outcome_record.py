@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ada_segment.errors import LossError
 from ada_segment.population.executors.base import Outcome
 from ada_segment.population.journal import Record
 from ada_segment.weighting.base import check_names
@@ -19,7 +20,7 @@ def outcome_record(outcome: Outcome, weights: Mapping[str, float], parent: int |
         names: of the losses searched.
 
     Raises:
-        LossError: it reports losses under other names.
+        LossError: it reports losses under other names, or none.
     """
     shown: Record = {"weights": dict(weights)}
     losses: dict[str, float | None] = dict.fromkeys(names)
@@ -28,7 +29,9 @@ def outcome_record(outcome: Outcome, weights: Mapping[str, float], parent: int |
     if outcome.failure is not None:
         status = f"failed: {outcome.failure}"[:500]
     else:
-        reported = outcome.losses or {}
+        reported = outcome.losses
+        if reported is None:
+            raise LossError("train of the member returned no losses; return the mean of each loss by name")
         check_names(reported, names, "losses reported by the member and losses searched")
         effective = outcome.weights or weights
         check_names(effective, names, "effective weights of the member and losses searched")

@@ -148,20 +148,20 @@ def search(
             folder = None
         place: Executor | None = None
         try:
-            if progress is None or len(progress.journal) < rounds:
+            if progress is None or len(progress.journal) < task.rounds:
                 place = EXECUTORS[place_settings.kind](
-                    make_member, seed=seed, members=members, settings=place_settings, say=observer.said
+                    make_member, seed=task.seed, members=task.members, settings=place_settings, say=observer.said
                 )
             if progress is None:
                 assert place is not None
                 start = place.initial_state()
-                states, parents = [start] * members, [None] * members
+                states, parents = [start] * task.members, [None] * task.members
                 progress = Progress(journal=[], states=states, parents=list(parents), best=None, strategy={})
             together.barrier()  # all have read the folder before the first one writes
             if folder is not None:
                 with interruption.whole():
                     folder.begin(progress if progress.journal else None, strategy.controller)
-            for round in range(len(progress.journal), rounds):
+            for round in range(len(progress.journal), task.rounds):
                 assert place is not None
                 _play(round, progress, task, strategy, place, observer, folder, parts, interruption)
         except BaseException:
@@ -194,14 +194,8 @@ def make_task(
     seed: int,
 ) -> Task:
     """The task of a search, checked. Raises ConfigError and LossError as `search` does."""
-    for name, value in (("rounds", rounds), ("members", members)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least 1")
-    try:
-        seed = operator.index(seed)
-    except TypeError:
-        raise ConfigError(f"seed = {seed!r} is not usable; it is a whole number") from None
-    if isinstance(losses, str) or not losses:
+    rounds, members, seed = _whole("rounds", rounds, least=1), _whole("members", members, least=1), _whole("seed", seed)
+    if isinstance(losses, str) or not losses or not all(isinstance(name, str) for name in losses):
         raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
     if twice := sorted({name for name in losses if list(losses).count(name) > 1}):
         raise ConfigError(f"losses name {', '.join(twice)} twice; give each loss once")
@@ -217,6 +211,17 @@ def make_task(
         members=members,
         seed=seed,
     )
+
+
+def _whole(name: str, value: Any, *, least: int | None = None) -> int:
+    """The whole number that a value is, as those of numpy are. Raises ConfigError."""
+    number: int | None = None
+    with suppress(TypeError):
+        number = operator.index(value)
+    if number is None or isinstance(value, bool) or (least is not None and number < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number{bound}")
+    return number
 
 
 def _play(

@@ -29,7 +29,7 @@ class Outcome:
     """What a job came to. `failure` is set, and the rest empty, when the member raised or its worker was lost.
 
     Attributes:
-        losses: what `Member.train` returned.
+        losses: what `Member.train` returned; None also where that was no mapping.
         weights: the member's `effective_weights`, where it says that they were others than the job's.
         reward: what `Member.evaluate` returned.
         state: the member's state afterwards, on the CPU, sharing no memory with the member.

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ def train_one(member: Member, job: Job) -> Outcome:
     try:
         # A copy: a member may keep the tensors that it is given and train on them.
         member.load_state_dict(copy_state(job.state))
-        losses = member.train(dict(job.weights), round=job.round, seed=job.seed)
-        losses = {name: _number(value) for name, value in losses.items()}
+        reported: Any = member.train(dict(job.weights), round=job.round, seed=job.seed)
+        # What is no mapping is the member's mistake, not a failure that a repeat could mend; the search refuses it.
+        fits = isinstance(reported, Mapping)
+        losses = {name: _number(value) for name, value in reported.items()} if fits else None
         weights = effective_weights(member)
         reward = _number(member.evaluate())
         state = copy_state(member.state_dict())
