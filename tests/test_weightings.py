@@ -2,11 +2,14 @@
 
 import copy
 import math
+import re
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.storage import load_state, save_state
-from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.base import Weighting, check_weights
 from ada_segment.weighting.by_epoch import EpochFunction
 from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.dwa import DynamicWeightAveraging
@@ -438,6 +441,20 @@ def test_names_that_do_not_fit_are_refused(name: str) -> None:
         MAKERS[name]().total({**losses, "extra": losses["mask"]})
     with pytest.raises(LossError, match="factors and losses do not fit: missing: box"):
         MAKERS[name]().total(losses, {"mask": 1.0, "class": 1.0})
+
+
+@pytest.mark.parametrize("two", [np.float32(2), np.int64(2), torch.tensor(2.0), torch.tensor(2), Fraction(2)])
+def test_a_weight_is_anything_that_is_a_number(two: Any) -> None:
+    (weight,) = check_weights({"a": two}).values()
+    assert (type(weight), weight) == (float, 2.0)
+
+
+@pytest.mark.parametrize(
+    "bad", [True, "2.0", None, [2.0], 1j, 10**400, -1.0, math.inf, np.float32("nan"), torch.ones(2), np.ones(2)]
+)
+def test_a_weight_that_is_not_usable_is_named(bad: Any) -> None:
+    with pytest.raises(LossError, match=re.escape(f"weight {bad!r} of a is not usable")):
+        check_weights({"a": bad})
 
 
 def test_a_loss_with_a_shape_is_refused() -> None:

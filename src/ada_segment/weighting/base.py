@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ada_segment.errors import LossError
+from ada_segment.errors import ConfigError, LossError
 
 
 def check_names(given: Iterable[str], expected: Iterable[str], what: str) -> None:
@@ -27,18 +27,43 @@ def check_names(given: Iterable[str], expected: Iterable[str], what: str) -> Non
         raise LossError(f"{what} do not fit: {'; '.join(parts)}")
 
 
+def check_losses(losses: Iterable[str]) -> tuple[str, ...]:
+    """The names of the losses, refused unless there are any and each is there once.
+
+    Raises:
+        ConfigError: shows what was given, or the names that are there twice.
+    """
+    names = tuple(losses)
+    if isinstance(losses, str) or not names:
+        raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"losses name {', '.join(twice)} twice; give each loss once")
+    return names
+
+
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights as floats, refused unless each is finite and not negative.
+    """The weights as floats, refused unless each is a number (of Python, NumPy or PyTorch), finite and not negative.
 
     Raises:
         LossError: names the loss and the value.
     """
     if not isinstance(weights, Mapping):
         raise LossError(f"{weights!r} is not usable; weights are given by the name of their loss")
-    for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight) or weight < 0:
-            raise LossError(f"weight {weight!r} of {name} is not usable; weights are finite and at least 0")
-    return {name: float(weight) for name, weight in weights.items()}
+    numbers = {name: _number(weight) for name, weight in weights.items()}
+    for name, number in numbers.items():
+        if not math.isfinite(number) or number < 0:
+            raise LossError(f"weight {weights[name]!r} of {name} is not usable; weights are finite and at least 0")
+    return numbers
+
+
+def _number(value: Any) -> float:
+    """A float from anything that is a number, NaN from what is none."""
+    if isinstance(value, bool | str):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last is PyTorch's, of a tensor with a shape
+        return math.nan
 
 
 def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) -> dict[str, float]:
@@ -83,20 +108,31 @@ class Weighting(ABC):
     A training loop calls `total` for each batch, `learn` after each step of the optimiser (after several batches where
     gradients are accumulated), and `end_epoch` after each epoch. Only these two change what the weighting has learned.
 
+    Args:
+        losses: names.
+
     Attributes:
         names: of the losses.
         last: the weights of the last total; empty before the first.
         values: the raw losses of the last total, means over all processes; empty before the first.
         average: set by the training loop where several processes train one model; weights are then chosen from the
             mean losses, and are the same in all processes.
+
+    Raises:
+        ConfigError: there are no losses, or one is named twice.
     """
 
     def __init__(self, losses: Iterable[str]) -> None:
-        self.names = tuple(losses)
+        self.names = check_losses(losses)
         self.last: dict[str, float] = {}
         self.values: dict[str, float] = {}
         self.average: Average | None = None
         self._seen: list[Mapping[str, float]] = []
+
+    @property
+    def kind(self) -> str:
+        """What the method is called in errors."""
+        return type(self).__name__
 
     @abstractmethod
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> Mapping[str, float]:
@@ -169,7 +205,7 @@ class Weighting(ABC):
         chosen = self.choose(values, losses)
         weights = {name: float(chosen[name] if factors is None else factors[name] * chosen[name]) for name in losses}
         if bad := [f"{name} = {values[name]:.3g}" for name, weight in weights.items() if not math.isfinite(weight)]:
-            raise LossError(f"{type(self).__name__} has no finite weight for {', '.join(bad)}; scale these losses")
+            raise LossError(f"{self.kind} has no finite weight for {', '.join(bad)}; scale these losses")
         return weights, values
 
 

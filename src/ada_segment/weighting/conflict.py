@@ -76,7 +76,13 @@ class ConflictWeighting(Weighting):
         self._kept: dict[str, float] = {}
         self._to_keep: dict[str, float] = {}
 
+    @property
+    def kind(self) -> str:
+        return self.method
+
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        if not torch.is_grad_enabled():  # an evaluation: the weights of gradients that do not meet
+            return dict.fromkeys(self.names, 1.0)
         parameters = self.shared if self.shared is not None else shared_parameters(losses)
         products = gramian(losses, parameters, self.average)
         there = [index for index, square in enumerate(products.diagonal().tolist()) if square > 0]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ada_segment.weighting.base import Weighting
@@ -45,6 +46,8 @@ class GradNorm(Weighting):
         self._norms: dict[str, float] = {}
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        if not torch.is_grad_enabled():  # an evaluation, of which nothing is learned
+            return self._w.values
         parameters = self.shared if self.shared is not None else shared_parameters(losses)
         squares = gramian(losses, parameters, self.average).diagonal().tolist()
         self._norms = {name: math.sqrt(square) for name, square in zip(losses, squares, strict=True)}
