@@ -58,6 +58,25 @@ def test_the_journal_is_that_of_a_run(tmp_path: Path) -> None:
     assert history.losses == NAMES
 
 
+@pytest.mark.parametrize("metric", [math.nan, math.inf])
+def test_a_metric_that_is_not_finite_is_none_in_the_journal(metric: float, tmp_path: Path) -> None:
+    balancer = LossBalancer(WEIGHTS)
+    balancer(losses_of(model(), pictures(1)[0]))
+    assert balancer.end_epoch(metric)["members"][0]["reward"] is None
+    write_journal(tmp_path / "history.jsonl", balancer.journal)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_before_the_first_total_the_weights_are_those_that_it_starts_with(method: str) -> None:
+    losses = losses_of(model(), pictures(1)[0])
+    plain, off = LossBalancer(method, NAMES, seed=1), LossBalancer(method, NAMES, defaults={"box": 0.0})
+    assert sum(plain.weights_now(losses).values()) == pytest.approx(3.0)
+    assert off.weights_now(losses)["box"] == 0.0
+    assert plain.state_dict() == LossBalancer(method, NAMES).state_dict()
+    plain(losses)
+    assert plain.weights_now(losses) == plain.weights
+
+
 def test_defaults_are_what_a_method_starts_from() -> None:
     balancer = LossBalancer("dwa", NAMES, defaults={"box": 0.25, "class": 0.0})
     network = model()
@@ -116,6 +135,26 @@ def test_an_epoch_that_cuts_an_accumulation_short_learns_from_what_there_was() -
     assert balancer.weighting.state_dict() == {"steps": 2}
 
 
+def test_a_refused_batch_counts_as_one_of_its_step() -> None:
+    """The loop steps after every second batch, whether or not one of them was left out."""
+    balancer, learned = LossBalancer("rlw", NAMES, accumulate=2), []
+    for index, batch in enumerate(pictures(8)):
+        losses = losses_of(model(), batch)
+        if index == 2:
+            with pytest.raises(LossError, match="not finite"):
+                balancer({**losses, "box": losses["box"] * math.nan})
+        else:
+            balancer(losses)
+        learned.append(balancer.weighting.state_dict()["steps"])
+    assert learned == [0, 1, 1, 2, 2, 3, 3, 4]
+    state = balancer.state_dict()
+    assert state["count"] == 7
+    again = LossBalancer("rlw", NAMES, accumulate=2)
+    again.load_state_dict(state)
+    again(losses_of(model(), pictures(1)[0]))
+    assert again.weighting.state_dict() == {"steps": 4}
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_it_goes_on_from_its_state(method: str, tmp_path: Path) -> None:
     network, balancer = model(), LossBalancer(method, NAMES)
@@ -125,11 +164,46 @@ def test_it_goes_on_from_its_state(method: str, tmp_path: Path) -> None:
     again = LossBalancer(method, NAMES)
     again.load_state_dict(load_state(tmp_path / "state.safetensors"))
     assert again.journal == balancer.journal
+    assert again.weights == balancer.weights
     other = model()
     other.load_state_dict(network.state_dict())
     for first, second in zip(train(balancer, network), train(again, other), strict=True):
         assert second == pytest.approx(first, rel=1e-9)
     assert [r["members"][0]["losses"] for r in again.journal] == [r["members"][0]["losses"] for r in balancer.journal]
+
+
+@pytest.mark.parametrize(
+    ("other", "names", "text"),
+    [
+        ("famo", NAMES, "DynamicWeightAveraging over mask, box, class; this balancer has FAMO over mask, box, class"),
+        ("dwa", ["mask", "depth"], "over mask, box, class; this balancer has DynamicWeightAveraging over mask, depth"),
+    ],
+)
+def test_the_state_of_another_method_or_of_other_losses_is_refused(other: str, names: list[str], text: str) -> None:
+    balancer = LossBalancer("dwa", NAMES)
+    balancer(losses_of(model(), pictures(1)[0]))
+    state = balancer.state_dict()
+    with pytest.raises(RunError, match=text):
+        LossBalancer(other, names).load_state_dict(state)
+    again = LossBalancer("dwa", [*reversed(NAMES)])
+    again.load_state_dict(state)
+    assert again.within_epoch
+
+
+def test_the_state_of_another_of_torchjds_methods_is_refused() -> None:
+    state = LossBalancer("pcgrad", NAMES).state_dict()
+    with pytest.raises(RunError, match="pcgrad over mask, box, class; this balancer has mgda over"):
+        LossBalancer("mgda", NAMES).load_state_dict(state)
+
+
+def test_an_older_state_says_neither_method_nor_names() -> None:
+    balancer = LossBalancer("rlw", NAMES, accumulate=2)
+    balancer(losses_of(model(), pictures(1)[0]))
+    older = {key: balancer.state_dict()[key] for key in ("weighting", "journal", "weights", "losses", "count")}
+    again = LossBalancer("rlw", NAMES, accumulate=2)
+    again.load_state_dict(older)
+    again(losses_of(model(), pictures(1)[0]))
+    assert again.weighting.state_dict() == {"steps": 1}
 
 
 @pytest.mark.parametrize("method", ["fixed", "famo", "gradnorm"])
@@ -309,7 +383,14 @@ def test_a_weighting_of_ones_own() -> None:
     [
         (lambda run: LossBalancer("famoo", NAMES), ConfigError, "weighting 'famoo' is neither a method"),
         (lambda run: LossBalancer("famo"), ConfigError, "famo needs the list of the losses' names"),
-        (lambda run: LossBalancer("famo", "mask"), ConfigError, "needs the list"),
+        (lambda run: LossBalancer("famo", "mask"), ConfigError, "losses = 'mask' is not usable; give the list"),
+        (lambda run: LossBalancer("fixed", []), ConfigError, r"losses = \[\] is not usable; give the list"),
+        (lambda run: LossBalancer("famo", []), ConfigError, r"losses = \[\] is not usable; give the list"),
+        (lambda run: LossBalancer({}), ConfigError, r"losses = \{\} is not usable; give the list"),
+        (lambda run: LossBalancer("fixed", ["a", "a"]), ConfigError, "losses name a twice; give each loss once"),
+        (lambda run: LossBalancer("dwa", ["b", "a", "a"]), ConfigError, "losses name a twice; give each loss once"),
+        (lambda run: LossBalancer(FAMO(["a", "a"])), ConfigError, "losses name a twice; give each loss once"),
+        (lambda run: LossBalancer(run, ["mask", "mask"], epochs=3), ConfigError, "losses name mask twice"),
         (lambda run: LossBalancer(dict), ConfigError, "a function needs the list"),
         (lambda run: LossBalancer(NAMES), ConfigError, "say first what weighs them"),
         (lambda run: LossBalancer(lambda epoch: None, NAMES), LossError, "None is not usable"),  # type: ignore[arg-type,return-value]

@@ -1,5 +1,6 @@
 """The weights of a training loop of one's own, in plain PyTorch."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from ada_segment.errors import ConfigError
+from ada_segment.errors import ConfigError, RunError
 from ada_segment.loops.choice import Choice, choose_weighting
 from ada_segment.population.journal import Record
 from ada_segment.weighting.base import Weighting
@@ -33,13 +34,15 @@ class LossBalancer:
             where not given.
         groups: for a controller that is used on other losses: which group each belongs to.
         epochs: length of the training; a controller needs it, a schedule is stretched over it.
-        accumulate: batches to one step of the optimiser: the method learns once a step, from their mean losses.
+        accumulate: batches to one step of the optimiser: the method learns once a step, from their mean losses. A batch
+            that was refused is one of them.
         seed: of methods that draw.
         process_group: processes that train one model together; all of them where not given.
         settings: of the method.
 
     Attributes:
         weighting: the weighting itself.
+        accumulate: as given; None where a trainer tells `weighting.learn` that its optimiser has stepped.
         journal: one record an epoch, as in history.jsonl: mean weights and losses, and the metric as its reward.
 
     Raises:
@@ -66,7 +69,7 @@ class LossBalancer:
             weighting, losses, defaults=defaults, groups=groups, epochs=epochs, seed=seed, settings=settings
         )
         self.weighting.average = self._mean_over_ranks
-        self.accumulate = accumulate
+        self.accumulate: int | None = accumulate
         self.journal: list[Record] = []
         self._group = process_group
         self._begin_epoch()
@@ -82,6 +85,21 @@ class LossBalancer:
         """The weights of the last total, d total / d loss by name; empty before the first."""
         return dict(self.weighting.last)
 
+    def weights_now(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """For an evaluation: the weights of the last total; before the first, those that losses of 1 would get.
+
+        Args:
+            losses: 0-d, by name; their values are not looked at, so that all batches have the same weights.
+
+        Raises:
+            LossError: names do not fit.
+        """
+        if self.weighting.last:
+            return self.weights
+        with torch.no_grad():
+            ones = {name: torch.ones_like(loss) for name, loss in losses.items()}
+            return self.weighting.weights(ones, self._factors)
+
     @property
     def within_epoch(self) -> bool:
         """Whether there were totals since the last epoch ended."""
@@ -96,12 +114,13 @@ class LossBalancer:
         return (_uncompiled or _keep_uncompiled())(self, losses)
 
     def _total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        self._calls += 1
         total = self.weighting.total(losses, self._factors)
         self._count += 1
         for sums, numbers in ((self._weights, self.weighting.last), (self._losses, self.weighting.values)):
             for name, number in numbers.items():
                 sums[name] = sums.get(name, 0.0) + number
-        if self._count % self.accumulate == 0:
+        if self.accumulate is not None and self._calls % self.accumulate == 0:
             self.weighting.learn()
         return total
 
@@ -109,7 +128,7 @@ class LossBalancer:
         """Tell the weighting that an epoch has ended; returns the epoch's record, which is added to the journal.
 
         Args:
-            metric: how good the model is now, for the record.
+            metric: how good the model is now, for the record, which holds None for what is not finite.
 
         Raises:
             ConfigError: there was no total since the last epoch.
@@ -124,7 +143,7 @@ class LossBalancer:
         member = {
             "weights": weights,
             "losses": means,
-            "reward": None if metric is None else float(metric),
+            "reward": as_reward(metric),
             "status": "ok",
             "parent": 0 if self.journal else None,
             "seconds": seconds,
@@ -136,28 +155,49 @@ class LossBalancer:
         return record
 
     def state_dict(self) -> dict[str, Any]:
-        """What was learned, counted and written down; to be taken between epochs or, without accumulation, steps."""
+        """What was learned, counted and written down; to be taken between epochs or steps of the optimiser.
+
+        What an unfinished step has seen is not in it: gradients that were accumulated are lost in the same way.
+        """
         return {
+            "kind": self.weighting.kind,
+            "names": list(self.losses),
+            "last": self.weights,
             "weighting": self.weighting.state_dict(),
             "journal": list(self.journal),
             "weights": dict(self._weights),
             "losses": dict(self._losses),
             "count": self._count,
+            "calls": self._calls,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Return to a state that `state_dict` gave."""
+        """Return to a state that `state_dict` gave.
+
+        Raises:
+            RunError: it is that of another method, or of other losses.
+        """
+        # States of earlier versions say neither.
+        kind, names = state.get("kind", self.weighting.kind), state.get("names", self.losses)
+        if kind != self.weighting.kind or set(names) != set(self.losses):
+            raise RunError(
+                f"the state is of {kind} over {', '.join(names)}; this balancer has {self.weighting.kind} over "
+                f"{', '.join(self.losses)}; make it as the one that the state was taken from"
+            )
         self.weighting.load_state_dict(state["weighting"])
+        self.weighting.last = dict(state.get("last", {}))
         self.journal = list(state["journal"])
         self._begin_epoch()
         self._weights |= state["weights"]
         self._losses |= state["losses"]
         self._count = state["count"]
+        self._calls = state.get("calls", self._count)
 
     def _begin_epoch(self) -> None:
         self._weights: dict[str, float] = {}
         self._losses: dict[str, float] = {}
-        self._count = 0
+        self._count = 0  # of totals
+        self._calls = 0  # with those that were refused
         self._started = time.perf_counter()
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
@@ -166,6 +206,11 @@ class LossBalancer:
         summed = values.clone()
         dist.all_reduce(summed, group=self._group)
         return summed / dist.get_world_size(self._group)
+
+
+def as_reward(metric: float | None) -> float | None:
+    """A metric as a journal holds it: None for what is not finite."""
+    return None if metric is None or not math.isfinite(metric) else float(metric)
 
 
 _Total = Callable[[LossBalancer, Mapping[str, Tensor]], Tensor]

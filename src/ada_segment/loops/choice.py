@@ -8,7 +8,7 @@ from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import load_controller, several
 from ada_segment.errors import ConfigError
 from ada_segment.population.schedule import load_schedule
-from ada_segment.weighting.base import Weighting, check_names, check_weights
+from ada_segment.weighting.base import Weighting, check_losses, check_names, check_weights
 from ada_segment.weighting.by_epoch import EpochFunction
 from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.fixed import FixedWeighting
@@ -31,6 +31,8 @@ def choose_weighting(
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Weighting, dict[str, float] | None]:
     """A weighting, and what the losses are multiplied by before it sees them. Arguments, errors: `LossBalancer`."""
+    if losses is not None:
+        losses = check_losses(losses)
     if isinstance(what, Weighting):
         chosen, factors = what, defaults
     elif isinstance(what, str) and what in WEIGHTINGS:
@@ -105,6 +107,6 @@ def _controllers(what: str | Path) -> tuple[Path, ...]:
 
 
 def _needed(losses: Sequence[str] | None, what: str) -> Sequence[str]:
-    if losses is None or isinstance(losses, str):
+    if losses is None:
         raise ConfigError(f"losses = {losses!r} is not usable: {what} needs the list of the losses' names")
     return losses
