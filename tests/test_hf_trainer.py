@@ -1,5 +1,6 @@
 """The transformers library's own Trainer under a balancer: real trainings of a few steps."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def arguments(out: Path, **changes: Any) -> Any:
 def trainer(out: Path, balancer: LossBalancer, model: nn.Module | None = None, **changes: Any) -> Any:
     from ada_segment.loops.huggingface import BalancedTrainer
 
-    given = {key: changes.pop(key) for key in ("losses_of", "monitor", "eval_dataset") if key in changes}
+    given = {
+        key: changes.pop(key) for key in ("losses_of", "monitor", "eval_dataset", "compute_metrics") if key in changes
+    }
     return BalancedTrainer(
         model or TwoLosses(), arguments(out, **changes), train_dataset=Points(), balancer=balancer, **given
     )
@@ -99,7 +102,6 @@ def test_a_training_is_that_of_the_total_written_by_hand(tmp_path: Path, accumul
     by_hand.train()
     assert torch.allclose(ours.model.layer.weight, by_hand.model.layer.weight, atol=1e-7)
     assert not torch.allclose(ours.model.layer.weight, TwoLosses().layer.weight, atol=1e-3)
-    assert ours.balancer.accumulate == accumulated
 
 
 def test_the_journal_and_the_log_tell_of_weights_losses_and_metric(tmp_path: Path) -> None:
@@ -135,6 +137,48 @@ def test_an_evaluation_teaches_the_weighting_nothing(tmp_path: Path) -> None:
     assert ours.balancer.state_dict() == state
 
 
+@pytest.mark.parametrize(
+    ("weighting", "defaults", "weights"),
+    [
+        (WEIGHTS, None, WEIGHTS),
+        ("fixed", {"fit": 3.0}, {"fit": 3.0, "size": 1.0}),
+        ("gradnorm", {"fit": 3.0}, {"fit": 3.0, "size": 1.0}),
+        ("pcgrad", {"fit": 3.0}, {"fit": 3.0, "size": 1.0}),
+    ],
+)
+def test_an_evaluation_before_training_has_the_weights_that_it_begins_with(
+    weighting: Any, defaults: dict[str, float] | None, weights: dict[str, float], tmp_path: Path
+) -> None:
+    balancer = LossBalancer(weighting, ["fit", "size"], defaults=defaults)
+    ours = trainer(tmp_path, balancer, eval_dataset=Points(8))
+    with torch.no_grad():
+        losses = ours.model(Points(8).x, Points(8).x.sum(1, keepdim=True))["losses"]
+    assert ours.evaluate()["eval_loss"] == pytest.approx(sum(weights[name] * losses[name].item() for name in weights))
+
+
+def test_after_a_resume_an_evaluation_has_the_last_weights(tmp_path: Path) -> None:
+    def made() -> Any:
+        return trainer(tmp_path, LossBalancer("famo", ["fit", "size"]), eval_dataset=Points(8), save_strategy="epoch")
+
+    whole, again = made(), made()
+    whole.train()
+    again.train(resume_from_checkpoint=True)  # nothing is left to train
+    assert again.evaluate()["eval_loss"] == pytest.approx(whole.evaluate()["eval_loss"])
+
+
+def test_a_metric_that_is_not_finite_is_none_in_the_journal(tmp_path: Path) -> None:
+    ours = trainer(
+        tmp_path,
+        LossBalancer(WEIGHTS),
+        eval_dataset=Points(4),
+        eval_strategy="epoch",
+        monitor="eval_pq",
+        compute_metrics=lambda found: {"pq": float("nan")},
+    )
+    ours.train()
+    assert [record["members"][0]["reward"] for record in ours.balancer.journal] == [None, None]
+
+
 def test_an_evaluation_within_an_epoch_belongs_to_that_epoch(tmp_path: Path) -> None:
     ours = trainer(
         tmp_path,
@@ -150,20 +194,33 @@ def test_an_evaluation_within_an_epoch_belongs_to_that_epoch(tmp_path: Path) -> 
     assert [record["members"][0]["reward"] for record in ours.balancer.journal] == [measured[1.0], measured[2.0]]
 
 
-@pytest.mark.parametrize("saved", [{"save_strategy": "epoch"}, {"save_strategy": "steps", "save_steps": 4}])
+@pytest.mark.parametrize("named", [str, Path])
+@pytest.mark.parametrize(
+    ("saved", "accumulated", "step"),
+    [
+        ({"save_strategy": "epoch"}, 1, 4),
+        ({"save_strategy": "steps", "save_steps": 4}, 1, 4),
+        ({"save_strategy": "epoch"}, 3, 2),
+        ({"save_strategy": "steps", "save_steps": 2}, 3, 2),
+        ({"save_strategy": "steps", "save_steps": 1}, 3, 3),
+    ],
+)
 def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(
-    saved: dict[str, Any], tmp_path: Path
+    saved: dict[str, Any], accumulated: int, step: int, named: Callable[[Path], Any], tmp_path: Path
 ) -> None:
-    """An epoch has four steps: a checkpoint of the fourth is written just before the epoch ends."""
+    """An epoch has four batches: a checkpoint of its last step is written just before the epoch ends. With three to a
+    step that step is made of the fourth batch alone."""
 
     def made(out: Path) -> Any:
-        return trainer(out, LossBalancer("famo", ["fit", "size"]), num_train_epochs=3, **saved)
+        balancer = LossBalancer("famo", ["fit", "size"], lr=0.3)
+        return trainer(out, balancer, num_train_epochs=3, gradient_accumulation_steps=accumulated, **saved)
 
     whole = made(tmp_path / "whole")
     whole.train()
-    assert len(list((tmp_path / "whole").glob("checkpoint-*/loss_balancer.safetensors"))) == 3
+    assert len(list((tmp_path / "whole").glob("checkpoint-*/loss_balancer.safetensors"))) >= 3
+    checkpoint = tmp_path / "whole" / f"checkpoint-{step}"
     again = made(tmp_path / "again")
-    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    again.train(resume_from_checkpoint=named(checkpoint))
     assert torch.equal(again.model.layer.weight, whole.model.layer.weight)
     assert again.balancer.weights == whole.balancer.weights
     assert len(again.balancer.journal) == 3
@@ -173,9 +230,17 @@ def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(
     last = made(tmp_path / "whole")
     last.train(resume_from_checkpoint=True)
     assert torch.equal(last.model.layer.weight, whole.model.layer.weight)
-    (tmp_path / "whole" / "checkpoint-4" / "loss_balancer.safetensors").unlink()
-    with pytest.raises(RunError, match=r"checkpoint-4/loss_balancer.safetensors is missing"):
-        made(tmp_path / "third").train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-4"))
+    (checkpoint / "loss_balancer.safetensors").unlink()
+    with pytest.raises(RunError, match=rf"checkpoint-{step}/loss_balancer.safetensors is missing"):
+        made(tmp_path / "third").train(resume_from_checkpoint=named(checkpoint))
+
+
+@pytest.mark.parametrize("accumulated", [1, 3])
+def test_it_learns_with_each_step_of_the_optimiser(tmp_path: Path, accumulated: int) -> None:
+    ours = trainer(tmp_path, LossBalancer("rlw", ["fit", "size"]), gradient_accumulation_steps=accumulated)
+    ours.train()
+    assert ours.state.global_step == (8 if accumulated == 1 else 4)
+    assert ours.balancer.weighting.state_dict() == {"steps": ours.state.global_step}
 
 
 def test_losses_come_from_either_key_or_from_a_function(tmp_path: Path) -> None:

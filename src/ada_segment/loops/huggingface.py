@@ -7,6 +7,7 @@ trainer = BalancedTrainer(model, args, train_dataset=pictures, balancer=LossBala
 `class Mine(BalancesLosses, MyOwnTrainer)` does the same for a Trainer of one's own.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ada_segment.errors import ConfigError, LossError
-from ada_segment.loops.balancer import LossBalancer
+from ada_segment.loops.balancer import LossBalancer, as_reward
 from ada_segment.panoptic.huggingface.raw_losses import keep_losses, known, raw_losses
 from ada_segment.storage import load_state, save_state
 
@@ -31,7 +32,8 @@ class BalancesLosses:
     `losses` or `loss_dict`, or `losses_of` gets them. Accumulated gradients, mixed precision and several devices are
     the Trainer's matter as ever. What the weighting has learned lies in each checkpoint, and is taken up again by
     `train(resume_from_checkpoint=...)`. The weights are logged with the loss, as weight/NAME. In an evaluation the
-    total is made with the last weights, and nothing is learned from it.
+    total is made with the last weights (before training, with those that it begins with), and nothing is learned
+    from it.
 
     Args:
         balancer: the weights.
@@ -41,7 +43,7 @@ class BalancesLosses:
 
     Raises:
         LossError: in training, the model's output holds no losses by name, or one is not usable.
-        RunError: in training that resumes, the checkpoint holds no state of a balancer.
+        RunError: in training that resumes, the checkpoint holds no state of a balancer, or that of another one.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class BalancesLosses:
         super().__init__(*args, **kwargs)
         trainer: Any = self
         self.balancer, self.losses_of, self.monitor = balancer, losses_of, monitor
-        balancer.accumulate = trainer.args.gradient_accumulation_steps
+        balancer.accumulate = None  # an epoch may cut an accumulation short: it learns when the optimiser has stepped
         # The total is a mean over a batch: the Trainer has to divide it by the number of accumulated batches.
         trainer.loss_is_scaled_for_ga = trainer.model_accepts_loss_kwargs = False
         trainer.add_callback(_epochs_of(balancer, monitor))
@@ -68,11 +70,13 @@ class BalancesLosses:
         if torch.is_grad_enabled():
             total = self.balancer(losses)
         else:
-            weights = self.balancer.weights or dict.fromkeys(losses, 1.0)
+            weights = self.balancer.weights_now(losses)
             total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return (total, output) if return_outputs else total
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+    def train(
+        self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """The Trainer's own, after the balancer has gone back to where the checkpoint was written."""
         trainer: Any = super()
         if folder := self._checkpoint(resume_from_checkpoint):
@@ -86,12 +90,12 @@ class BalancesLosses:
         trainer: Any = super()
         trainer.log(logs, *args, **kwargs)
 
-    def _checkpoint(self, asked: str | bool | None) -> Path | None:
+    def _checkpoint(self, asked: str | os.PathLike[str] | bool | None) -> Path | None:
         from transformers.trainer_utils import get_last_checkpoint
 
         trainer: Any = self
         found = get_last_checkpoint(trainer.args.output_dir) if asked is True else asked
-        return Path(found) if isinstance(found, str) else None
+        return Path(found) if isinstance(found, str | os.PathLike) else None
 
 
 def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Tensor], Any]:
@@ -115,7 +119,7 @@ def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str
 
 
 def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
-    """A callback that tells the balancer of epochs and metrics, and puts its state beside each checkpoint."""
+    """A callback that tells the balancer of steps, epochs and metrics, and puts its state beside each checkpoint."""
     from transformers import TrainerCallback
 
     class Epochs(TrainerCallback):
@@ -127,6 +131,9 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
                 balancer.end_epoch()
             self.metric = None
 
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            balancer.weighting.learn()
+
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             balancer.end_epoch(self.metric)
 
@@ -137,7 +144,7 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
             if balancer.within_epoch:
                 self.metric = float(value)
             elif balancer.journal:
-                balancer.journal[-1]["members"][0]["reward"] = float(value)
+                balancer.journal[-1]["members"][0]["reward"] = as_reward(value)
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.is_world_process_zero:
