@@ -124,30 +124,79 @@ def test_the_losses_may_lie_in_a_larger_dict(library: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "when", [{"save_on_train_epoch_end": True}, {"save_on_train_epoch_end": False}, {"every_n_train_steps": 4}]
+    ("method", "accumulate", "when"),
+    [
+        ("dwa", 1, {"save_on_train_epoch_end": True}),
+        ("dwa", 1, {"save_on_train_epoch_end": False}),
+        ("dwa", 1, {"every_n_train_steps": 4}),
+        ("famo", 3, {"save_on_train_epoch_end": True}),
+        ("famo", 3, {"save_on_train_epoch_end": False}),
+        ("famo", 3, {"every_n_train_steps": 2}),
+    ],
 )
-def test_it_goes_on_from_a_checkpoint(library: Any, when: dict[str, Any], tmp_path: Path) -> None:
-    """An epoch has four steps: a checkpoint of the fourth is written just before the epoch ends."""
+def test_it_goes_on_from_a_checkpoint(
+    library: Any, method: str, accumulate: int, when: dict[str, Any], tmp_path: Path
+) -> None:
+    """An epoch has four batches: a checkpoint of its last step is written just before the epoch ends. With three to a
+    step that step is made of the fourth batch alone."""
 
     def saving() -> Any:
         return library.callbacks.ModelCheckpoint(tmp_path, save_last=True, **when)
 
-    whole = callback("dwa")
-    fit(library, make_module(library), whole, folder=tmp_path, max_epochs=4, enable_checkpointing=False)
-    fit(library, make_module(library), callback("dwa"), saving(), folder=tmp_path, max_epochs=2)
-    again = callback("dwa")
-    fit(
-        library,
-        make_module(library),
-        again,
-        saving(),
-        folder=tmp_path,
-        max_epochs=4,
-        resume=tmp_path / "last.ckpt",
-    )
+    whole, again = callback(method), callback(method)
+    settings: dict[str, Any] = {"folder": tmp_path, "accumulate_grad_batches": accumulate}
+    fit(library, make_module(library), whole, max_epochs=4, enable_checkpointing=False, **settings)
+    fit(library, make_module(library), callback(method), saving(), max_epochs=2, **settings)
+    fit(library, make_module(library), again, saving(), max_epochs=4, resume=tmp_path / "last.ckpt", **settings)
     for mine, theirs in zip(again.balancer.journal, whole.balancer.journal, strict=True):
         assert mine["members"][0]["weights"] == pytest.approx(theirs["members"][0]["weights"], rel=1e-6)
         assert mine["members"][0]["losses"] == pytest.approx(theirs["members"][0]["losses"], rel=1e-6)
+
+
+@pytest.mark.parametrize("scheduled", [{0: 3}, {0: 1, 1: 4}])
+@pytest.mark.parametrize("first", [True, False])
+def test_it_learns_with_each_step_of_the_optimiser(
+    library: Any, scheduled: dict[int, int], first: bool, tmp_path: Path
+) -> None:
+    """Where an epoch cuts a step short, and where a callback changes how many batches make a step."""
+    both = [callback("rlw"), library.callbacks.GradientAccumulationScheduler(scheduled)]
+    trainer = fit(
+        library, make_module(library), *(both if first else both[::-1]), folder=tmp_path, enable_checkpointing=False
+    )
+    assert both[0].balancer.weighting.state_dict() == {"steps": trainer.global_step}
+    assert trainer.global_step == (4 if scheduled[0] == 3 else 5)
+
+
+def test_the_metric_is_that_of_the_epoch(library: Any, tmp_path: Path) -> None:
+    """An epoch without validation has none, nor is that of the sanity check one."""
+
+    class Counting(make_module(library).__class__):  # type: ignore[misc]
+        validations = 0
+
+        def validation_step(self, batch: list[torch.Tensor], index: int) -> None:
+            self.log("val_pq", float(self.validations))
+
+        def on_validation_end(self) -> None:
+            self.validations += 1
+
+    balancing = callback(monitor="val_pq")
+    fit(library, Counting(), balancing, folder=tmp_path, max_epochs=5, check_val_every_n_epoch=2)
+    rewards = [record["members"][0]["reward"] for record in balancing.balancer.journal]
+    assert rewards == [None, 1.0, None, 2.0, None]
+
+
+def test_a_wrapper_that_the_module_had_is_given_back(library: Any, tmp_path: Path) -> None:
+    module = make_module(library)
+    own, calls = module.training_step, []
+
+    def wrapped(*args: Any) -> Any:
+        calls.append(args)
+        return own(*args)
+
+    module.training_step = wrapped
+    fit(library, module, callback(), folder=tmp_path, enable_checkpointing=False, max_epochs=1)
+    assert len(calls) == 4
+    assert vars(module)["training_step"] is wrapped
 
 
 def test_a_training_that_failed_leaves_the_module_as_it_was(library: Any, tmp_path: Path) -> None:

@@ -25,13 +25,14 @@ class _BalanceLosses:
 
     Fit for automatic optimisation. While a training lasts the module's `training_step` is wrapped: Lightning gets
     {"loss": total, "losses": the raw losses}, which other callbacks see as the step's outputs. Works with
-    `lightning.pytorch` and with `pytorch_lightning`, with mixed precision, accumulated gradients (the trainer's
-    `accumulate_grad_batches` is followed) and several devices. What the weighting has learned is in Lightning's
+    `lightning.pytorch` and with `pytorch_lightning`, with mixed precision, accumulated gradients (the weighting
+    learns when the optimiser has stepped) and several devices. What the weighting has learned is in Lightning's
     checkpoints.
 
     Args:
         balancer: the weights.
-        monitor: name of a logged metric that the balancer's journal shall hold, such as "val_pq".
+        monitor: name of a metric logged in validation that the balancer's journal shall hold, such as "val_pq"; an
+            epoch without validation has none.
         key: where the dict of losses is in what `training_step` returns; None: it is the dict itself.
         log: log each epoch's mean weights as weight/NAME.
 
@@ -46,6 +47,9 @@ class _BalanceLosses:
         self.balancer = balancer
         self.monitor, self.key, self.log = monitor, key, log
         self._original: Any = None
+        self._was_its_own = False  # whether the instance has one, which hides that of the class
+        self._metric: float | None = None  # of a validation within the epoch
+        self._steps = 0  # of the optimiser, that the weighting has learned from
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Wrap the training step."""
@@ -53,29 +57,53 @@ class _BalanceLosses:
             return
         if not pl_module.automatic_optimization:
             raise ConfigError("BalanceLosses needs automatic optimisation; call the LossBalancer in your training_step")
-        self.balancer.accumulate = trainer.accumulate_grad_batches
+        self.balancer.accumulate = None
         self._original = pl_module.training_step
+        self._was_its_own = "training_step" in vars(pl_module)
         pl_module.training_step = self._step
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Give the module its own training step back."""
         if self._original is not None:
-            del pl_module.training_step  # the instance's, which hides that of the class
+            if self._was_its_own:
+                pl_module.training_step = self._original
+            else:
+                del pl_module.training_step
             self._original = None
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Likewise: after a training that has failed Lightning calls no `teardown`."""
         self.teardown(trainer, pl_module, "fit")
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Look where the optimiser stands, which a checkpoint may have taken further."""
+        self._steps = trainer.global_step
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Forget the metric of the epoch before."""
+        self._metric = None
+
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """End an epoch whose end the checkpoint that was resumed does not know, since it was written just before."""
         if batch_idx == 0 and self.balancer.within_epoch:
             self.balancer.end_epoch()
 
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the weighting learn where the optimiser has stepped: an epoch may cut an accumulation short, and another
+        callback may change its length."""
+        if trainer.global_step != self._steps:
+            self._steps = trainer.global_step
+            self.balancer.weighting.learn()
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Take the metric that is monitored, while it is new: Lightning keeps it until there is another."""
+        metric = trainer.callback_metrics.get(self.monitor)
+        if metric is not None and not trainer.sanity_checking:
+            self._metric = float(metric)
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Tell the balancer, with the metric that is monitored."""
-        metric = trainer.callback_metrics.get(self.monitor) if self.monitor is not None else None
-        record = self.balancer.end_epoch(None if metric is None else float(metric))
+        record = self.balancer.end_epoch(self._metric)
         if self.log:
             weights = record["members"][0]["weights"]
             pl_module.log_dict({f"weight/{name}": weight for name, weight in weights.items()})
