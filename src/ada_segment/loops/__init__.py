@@ -1,1 +1,1 @@
-"""Weights in training loops that are not ours: plain PyTorch and Lightning."""
+"""Weights in training loops that are not ours: plain PyTorch, Lightning and Hugging Face."""
