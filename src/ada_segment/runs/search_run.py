@@ -90,17 +90,18 @@ def run_search(
         return member
 
     board = TensorBoard(out / BOARD, defaults=losses.defaults) if tensorboard and first else None
-    told: Observer = observer or Silent()
+    display: Observer = observer or Silent()
+    told = display
     if board is not None:
         show = partial(board.show, "what the best model so far sees")
-        told = Several(told, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
+        told = Several(display, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
     if first:
         write_settings(out, settings)
-    counts = [len(part) for part in (splits.train, splits.reward, splits.test)]
-    if first:
-        told.said("pictures: {} to learn from, {} for the reward, {} for the test".format(*counts))
+        # On the display alone: a board would write into the folder, which is not the search's yet.
+        counts = [len(part) for part in (splits.train, splits.reward, splits.test)]
+        display.said("pictures: {} to learn from, {} for the reward, {} for the test".format(*counts))
     if first and member.fresh:
-        told.said(
+        display.said(
             f"{settings.training.start} gives all but {len(member.fresh)} parameters, which start fresh: "
             f"{', '.join(member.fresh[:5])}{', ...' if len(member.fresh) > 5 else ''}"
         )
