@@ -39,13 +39,14 @@ $(INSTALLED): pyproject.toml constraints.txt hatch_build.py src/ada_segment/pano
 	         && $(BIN)/python -m pip install --quiet $(WHAT); }
 	@touch $@
 
-# The training with default weights takes one core while the search takes the other.
+# A process for each member and one for the training with default weights keep both cores busy to the end.
 demo: install
 	rm -rf runs/demo runs/default
 	@mkdir -p runs
 	@$(BIN)/ada-segment train --data scenes --preset tiny --weights default --out runs/default > runs/default.log 2>&1 & \
 	    trap 'kill $$! 2>/dev/null' INT TERM; \
 	    $(BIN)/ada-segment search --data scenes --model panoptic-fpn --preset tiny --out runs/demo \
+	            --executor processes --workers 3 \
 	        || { kill $$! 2>/dev/null; exit 1; }; \
 	    wait $$! || { cat runs/default.log; exit 1; }
 	@$(BIN)/ada-segment report runs/demo --baseline runs/default
