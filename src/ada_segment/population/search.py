@@ -26,7 +26,7 @@ from ada_segment.population.schedule import Schedule
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy, Task, Trial
-from ada_segment.weighting.base import check_names, check_weights
+from ada_segment.weighting.base import check_losses, check_names, check_weights
 
 # A round in which every member failed is repeated this often, each time with half the step in log-weights.
 REPEATS = 1
@@ -195,16 +195,13 @@ def make_task(
 ) -> Task:
     """The task of a search, checked. Raises ConfigError and LossError as `search` does."""
     rounds, members, seed = _whole("rounds", rounds, least=1), _whole("members", members, least=1), _whole("seed", seed)
-    if isinstance(losses, str) or not losses or not all(isinstance(name, str) for name in losses):
-        raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
-    if twice := sorted({name for name in losses if list(losses).count(name) > 1}):
-        raise ConfigError(f"losses name {', '.join(twice)} twice; give each loss once")
+    losses = check_losses(losses)
     weights = check_weights({**dict.fromkeys(losses, 1.0), **(defaults or {})})
     check_names(weights, losses, "defaults and losses")
     if groups is not None:
         check_names(groups, losses, "groups and losses")
     return Task(
-        losses=tuple(losses),
+        losses=losses,
         defaults=weights,
         groups={name: groups[name] if groups is not None else name for name in losses},
         rounds=rounds,

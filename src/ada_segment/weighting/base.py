@@ -28,13 +28,13 @@ def check_names(given: Iterable[str], expected: Iterable[str], what: str) -> Non
 
 
 def check_losses(losses: Iterable[str]) -> tuple[str, ...]:
-    """The names of the losses, refused unless there are any and each is there once.
+    """The names of the losses, refused unless there are any, each is text and there once.
 
     Raises:
         ConfigError: shows what was given, or the names that are there twice.
     """
-    names = tuple(losses)
-    if isinstance(losses, str) or not names:
+    names = tuple(losses or ())
+    if isinstance(losses, str) or not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(f"losses name {', '.join(twice)} twice; give each loss once")
