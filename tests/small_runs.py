@@ -24,6 +24,7 @@ SMALL: dict[str, Any] = {
     "training.lr": 0.005,
     "training.reward": "pq-soft",  # which is above 0 after a few steps
     "search.members": 2,
+    "training.accelerator": "cpu",  # where the same seed gives the same bits; tests/test_cuda.py is for GPUs
     "search.rounds": 3,
 }
 

@@ -5,7 +5,6 @@ from typing import TypedDict
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import masks_to_boxes
 
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -29,9 +28,9 @@ class Target(TypedDict):
 
 def make_target(truth: PanopticMap, categories: Categories) -> Target:
     """The target of one picture. Crowds teach the semantic branch only, since they are no instances."""
-    ids = torch.from_numpy(np.ascontiguousarray(truth.ids))
+    ids = np.ascontiguousarray(truth.ids)
     label_of_id = {segment.id: _semantic_label(segment.category_id, categories) for segment in truth.segments}
-    unique, inverse = torch.unique(ids, return_inverse=True)
+    unique, inverse = torch.unique(torch.from_numpy(ids), return_inverse=True)
     semantic = torch.tensor([label_of_id.get(int(i), IGNORE) for i in unique], dtype=torch.int64)[inverse]
 
     instances = [s for s in truth.segments if s.isthing and not s.iscrowd and s.area > 0]
@@ -43,11 +42,15 @@ def make_target(truth: PanopticMap, categories: Categories) -> Target:
             masks=torch.zeros(0, height, width, dtype=torch.uint8),
             semantic=semantic,
         )
-    masks = ids[None] == torch.tensor([s.id for s in instances], dtype=ids.dtype)[:, None, None]
-    boxes = masks_to_boxes(masks).long()
-    boxes[:, 2:] += 1  # masks_to_boxes names the last pixel; a box one pixel wide has to have an area
+    # By NumPy, and not by torchvision's masks_to_boxes: comparing and reducing this many bytes is ten times as fast,
+    # and with thirty instances a picture that was half of what loading took.
+    masks = ids[None] == np.array([s.id for s in instances], dtype=ids.dtype)[:, None, None]
+    rows, columns = masks.any(axis=2), masks.any(axis=1)
+    first = [columns.argmax(axis=1), rows.argmax(axis=1)]
+    end = [masks.shape[2] - columns[:, ::-1].argmax(axis=1), masks.shape[1] - rows[:, ::-1].argmax(axis=1)]
+    boxes = torch.from_numpy(np.stack([*first, *end], axis=1))
     labels = torch.tensor([categories.thing_label(s.category_id) for s in instances], dtype=torch.int64)
-    return Target(boxes=boxes, labels=labels, masks=masks.to(torch.uint8), semantic=semantic)
+    return Target(boxes=boxes, labels=labels, masks=torch.from_numpy(masks.view(np.uint8)), semantic=semantic)
 
 
 def _semantic_label(category_id: int, categories: Categories) -> int:

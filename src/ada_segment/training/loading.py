@@ -25,7 +25,8 @@ class _Augmented(Dataset[tuple[Tensor, Target]]):
         index, seed = key
         sample = self.dataset[index]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # This generator alone: torch.manual_seed would seed those of GPUs too, which a helper process does not.
+            torch.default_generator.manual_seed(seed)
             sample = self.transform(sample)
         return sample.image, make_target(sample.truth, self.dataset.categories)
 
