@@ -328,7 +328,7 @@ def learned_by_others(job: Job, search: str | None = None, *, regime: str | None
         several: all others; the next one alone if not.
     """
     regime = regime or job.regime
-    seeds = [seed for seed in range(RING) if seed != job.seed] if several else [(job.seed + 1) % RING]
+    seeds = [seed for seed in range(RING) if seed != job.seed % RING] if several else [(job.seed + 1) % RING]
     others = [replace(job, regime=regime, arm=search or REGIMES[regime].search, seed=seed) for seed in seeds]
     return ",".join(str(controller_of(other)) for other in others)
 
