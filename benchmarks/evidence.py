@@ -302,9 +302,14 @@ def schedule_of_another_seed(job: Job) -> Schedule:
     return load_schedule(other.folder / SCHEDULE)
 
 
-def begun(job: Job) -> Settings:
-    """A search that begins with what those with all other seeds have learned."""
-    return job.settings({"search.strategy": "ada-segment", "search.settings": {"learned": learned_by_others(job)}})
+def begun(regime: str | None = None) -> Callable[[Job], Settings]:
+    """A search that begins with what those of the regime (its own when not given) with all other seeds have learned."""
+
+    def make(job: Job) -> Settings:
+        learned = learned_by_others(job, regime=regime)
+        return job.settings({"search.strategy": "ada-segment", "search.settings": {"learned": learned}})
+
+    return make
 
 
 def then_one_model(job: Job) -> Settings:
@@ -410,7 +415,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "shuffled": found(shuffled),
     "last weights, changed once": wandering(once=True),
     "last weights, changed every epoch": wandering(once=False),
-    "ada-segment after four searches": begun,
+    "ada-segment after four searches": begun(),
+    "ada-segment after four searches on scenes": begun("scenes-ema"),
     THEN_ONE: then_one_model,
     "transfer": transferred(),
     "transfer, same compute": transferred(same_compute=True),
