@@ -70,7 +70,8 @@ def search(
     learned: Annotated[
         str | None,
         typer.Option(
-            help="A run folder, or several with commas between them: the search begins with what they learned."
+            help="A run folder, or several with commas between them, or scenes, which comes with the package: the "
+            "search begins with what they learned."
         ),
     ] = None,
     executor: Executor = None,
@@ -114,9 +115,10 @@ def train(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="default (if not given), a run folder (its controller steers; of several, with commas between them, "
-            "one that has learned from all), a JSON file of weights, a weighting (uncertainty, uw-so, dwa, rlw, famo, "
-            "gradnorm, pcgrad, ...), or your function of the epoch as FILE.py:FUNCTION."
+            help="default (if not given), scenes (the controller that comes with the package steers), a run folder "
+            "(its own does; of several, with commas between them, one that has learned from all), a JSON file of "
+            "weights, a weighting (uncertainty, uw-so, dwa, rlw, famo, gradnorm, pcgrad, ...), or your function of the "
+            "epoch as FILE.py:FUNCTION."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,

@@ -33,10 +33,11 @@ class SearchSettings:
     models) share their weight relative to the default (`ada-segment` frees them half way, see its setting untie_at);
     free: each loss has its own."""
     weights: str | None = None
-    """For the training of one model instead of a search: default, a run folder (its controller steers; of several, with
-    commas between them, one that has learned from all), a JSON file (a schedule, or fixed weights), a function of the
-    epoch (FILE.py:FUNCTION), or a weighting by name (uncertainty, uw-so, dwa, rlw, famo, gradnorm, pcgrad, ...), which
-    multiplies the default weights; none for a search."""
+    """For the training of one model instead of a search: default, scenes (the controller that comes with the package
+    steers), a run folder (its own does; of several, with commas between them, one that has learned from all), a JSON
+    file (a schedule, or fixed weights), a function of the epoch (FILE.py:FUNCTION), or a weighting by name
+    (uncertainty, uw-so, dwa, rlw, famo, gradnorm, pcgrad, ...), which multiplies the default weights; none for a
+    search."""
     executor: str = "local"
     """Where members are trained: local (in this process, in turns), processes (on this machine) or ray (anywhere)."""
     workers: int | None = None

@@ -1,5 +1,6 @@
 """Controllers on disk: safetensors for the state, JSON beside it for people."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ada_segment.storage import load_state, read_about, save_state
 FILE_NAME = "controller.safetensors"
 KINDS: dict[str, type[Controller]] = {kind.kind: kind for kind in (BayesianController, PolicyGradientController)}
 FORMAT = 1
+SHIPPED = {"scenes": Path(__file__).with_name("scenes.safetensors")}
+"""Controllers that come with the package, by name. `scenes`: what five searches on generated scenes have learned about
+losses of the groups rpn, class, box, mask and semantic; docs/results.md says what it gains elsewhere."""
 
 
 def save_controller(path: str | Path, controller: Controller) -> None:
@@ -30,15 +34,15 @@ def load_controller(path: str | Path, *others: str | Path) -> Controller:
     """The controller that a run has stored; of several, one that has learned from the rounds of all.
 
     Args:
-        path: the .safetensors file, or the run folder that holds it.
+        path: the .safetensors file, or the run folder that holds it, or the name of one of `SHIPPED`.
         *others: more of them.
 
     Raises:
         RunError: there is none, it is damaged, it was written by a later version, or several do not go together.
     """
     if others:
-        return _pooled([Path(path), *map(Path, others)])
-    path = Path(path)
+        return _pooled([path, *others])
+    path = SHIPPED[path] if isinstance(path, str) and path in SHIPPED else Path(path)
     if path.is_dir():
         path = path / FILE_NAME
     about = read_about(path)
@@ -59,14 +63,17 @@ def load_controller(path: str | Path, *others: str | Path) -> Controller:
         ) from None
 
 
-def several(names: str | Path) -> tuple[Path, ...]:
-    """The paths in a list with commas between them; none where it is no such list, but a path with a comma in it."""
+def named(names: str | Path) -> tuple[str, ...]:
+    """The controllers that a name stands for beside a path: one of `SHIPPED`, or those in a list with commas between
+    them; none where it is a path, with a comma in it or not."""
+    if isinstance(names, str) and names in SHIPPED:
+        return (names,)
     if "," not in str(names) or Path(names).exists():
         return ()
-    return tuple(Path(name.strip()) for name in str(names).split(","))
+    return tuple(name.strip() for name in str(names).split(","))
 
 
-def _pooled(paths: list[Path]) -> Controller:
+def _pooled(paths: Sequence[str | Path]) -> Controller:
     controllers = [load_controller(path) for path in paths]
     learned = [controller for controller in controllers if isinstance(controller, BayesianController)]
     names = ", ".join(map(str, paths))

@@ -25,9 +25,9 @@ class LossBalancer:
 
     Args:
         weighting: a method by name (`weighting.registry.WEIGHTINGS`: fixed, uncertainty, uw-so, dwa, rlw, famo,
-            gradnorm, pcgrad, ...); the folder of a run with its controller, or the controller's file, or several of
-            these with commas between them; a JSON file of weights or a schedule; weights by name; a list of those, one
-            an epoch; a function of the epoch; or a `Weighting`.
+            gradnorm, pcgrad, ...); scenes, the controller that comes with the package; the folder of a run with its
+            controller, or the controller's file, or several of these with commas between them; a JSON file of weights
+            or a schedule; weights by name; a list of those, one an epoch; a function of the epoch; or a `Weighting`.
         losses: names of the losses; not needed where the weighting has them.
         defaults: what each loss is multiplied by before a method sees it, 1 where not given; the weights reported have
             it in them. 0 switches a loss off. For a controller: the weights that it is relative to, those of its search

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller, several
+from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError
 from ada_segment.population.schedule import load_schedule
 from ada_segment.weighting.base import Weighting, check_losses, check_names, check_weights
@@ -61,8 +61,8 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
     if isinstance(what, str | Path):
         if isinstance(what, str) and not Path(what).exists():
             raise ConfigError(
-                f"weighting {what!r} is neither a method ({', '.join(WEIGHTINGS)}) nor a run folder, a controller or a "
-                "JSON file of weights"
+                f"weighting {what!r} is neither a method ({', '.join(WEIGHTINGS)}) nor a controller that comes with "
+                f"the package ({', '.join(SHIPPED)}), nor a run folder, a controller's file or a JSON file of weights"
             )
         return RecordedWeighting(load_schedule(what), epochs=epochs)
     if isinstance(what, Mapping):
@@ -79,7 +79,7 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
 
 
 def _controlled(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     losses: Sequence[str] | None,
     defaults: Mapping[str, float] | None,
     groups: Mapping[str, str] | None,
@@ -99,11 +99,11 @@ def _controlled(
     return ControlledWeighting(controller.rebound(names, defaults, groups), epochs=epochs)
 
 
-def _controllers(what: str | Path) -> tuple[Path, ...]:
+def _controllers(what: str | Path) -> tuple[str | Path, ...]:
     """The stored controllers that are named; none where it is something else."""
     path = Path(what)
     is_one = (path / CONTROLLER).exists() or path.suffix == Path(CONTROLLER).suffix
-    return (path,) if is_one else several(path)
+    return (path,) if is_one else named(what)
 
 
 def _needed(losses: Sequence[str] | None, what: str) -> Sequence[str]:

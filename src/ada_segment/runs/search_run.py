@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ada_segment.config import SearchSettings, Settings
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller, several
+from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -152,10 +152,10 @@ def _strategy(settings: Settings) -> Strategy:
     path = Path(weights)
     if path.suffix == ".py":
         raise ConfigError(f"weights = {weights}: which function of it? Name it as {weights}:FUNCTION")
-    if paths := several(weights):
+    if paths := named(weights):
         return Transfer(load_controller(*paths))
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
-        known = [Default.name, *WEIGHTINGS]
+        known = [Default.name, *SHIPPED, *WEIGHTINGS]
         raise ConfigError(
             f"weights = {weights}: that is no file or folder, and no weighting; did you mean "
             f"{difflib.get_close_matches(weights, known, n=1, cutoff=0.0)[0]}? Known: {', '.join(known)}"
@@ -163,7 +163,7 @@ def _strategy(settings: Settings) -> Strategy:
     if path.is_dir() and not (path / SCHEDULE).exists() and not (path / CONTROLLER).exists():
         raise RunError(
             f"weights = {weights}: that folder holds no run; name a run folder, a JSON file, default, or one "
-            f"of {', '.join(WEIGHTINGS)}"
+            f"of {', '.join([*SHIPPED, *WEIGHTINGS])}"
         )
     if path.is_dir() and not (path / CONTROLLER).exists():
         raise RunError(f"{path} has learned no controller; name its {path / SCHEDULE} to replay its weights")

@@ -12,7 +12,7 @@ from ada_segment.controller.exploration import directions, step_size
 from ada_segment.controller.luck import level_and_surpluses, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
-from ada_segment.controller.stored import load_controller, several
+from ada_segment.controller.stored import load_controller, named
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
@@ -41,8 +41,8 @@ class AdaSegmentSettings:
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
             broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
         bound: of |log-weight|.
-        learned: a run folder or a stored controller, or several, in a list or with commas between them: what they have
-            learned is where this search begins.
+        learned: a run folder or a stored controller, or several, in a list or with commas between them, or scenes, the
+            controller that comes with the package: what they have learned is where this search begins.
     """
 
     fixed_scale: bool = True
@@ -223,7 +223,7 @@ def _stored(names: str | None) -> BayesianController | None:
     """
     if names is None:
         return None
-    controller = load_controller(*(several(names) or (names,)))
+    controller = load_controller(*(named(names) or (names,)))
     if not isinstance(controller, BayesianController):
         raise ConfigError(f"learned = {names}: a search can begin with what ada-segment has learned only")
     return controller
