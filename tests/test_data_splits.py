@@ -10,6 +10,7 @@ from made_data import write_folder
 
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.overlap import check_disjoint, twins
+from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
 from ada_segment.data.splits import carve, open_split, open_splits, reward_size
 from ada_segment.data.subset import Subset
@@ -40,6 +41,42 @@ def test_another_seed_carves_another_part() -> None:
     scenes = Scenes(count=100)
     parts = [carve(scenes, seed=seed, fraction=0.2, minimum=1)[1] for seed in (0, 1)]
     assert parts[0].indices != parts[1].indices  # type: ignore[attr-defined]
+
+
+def group_of(name: str) -> str:
+    return name[:3]
+
+
+@given(seed=st.integers(0, 99), fraction=st.floats(0.01, 0.99), minimum=st.integers(1, 30))
+def test_a_group_is_on_one_side(numbered: CocoPanoptic, seed: int, fraction: float, minimum: int) -> None:
+    how = {"seed": seed, "fraction": fraction, "minimum": minimum}
+    train, reward = carve(numbered, **how, group_by="...")
+    names = [{group_of(part[i].name) for i in range(len(part))} for part in (train, reward)]
+    assert not names[0] & names[1]
+    assert len(train) + len(reward) == len(numbered)
+    wanted = reward_size(len(numbered), fraction=fraction, minimum=minimum)
+    assert min(wanted, len(numbered) // 2 - 9) <= len(reward) <= min(wanted + 9, len(numbered) // 2)
+    # Each picture a group of its own is no group at all.
+    alone, apart = carve(numbered, **how, group_by=".*"), carve(numbered, **how)
+    assert [part.indices for part in alone] == [part.indices for part in apart]  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory: pytest.TempPathFactory) -> CocoPanoptic:
+    """0000 to 0029, with ten to a group of three digits."""
+    return CocoPanoptic(write_folder(tmp_path_factory.mktemp("numbered"), train=30, val=1), "train")
+
+
+def test_a_grouping_that_cannot_be_is_refused_by_its_setting(numbered: CocoPanoptic) -> None:
+    def refused(group_by: str, dataset: PanopticDataset = numbered) -> str:
+        with pytest.raises(DataError, match=r"^data\.group_by = ") as caught:
+            carve(dataset, seed=0, fraction=0.2, minimum=1, group_by=group_by)
+        return str(caught.value)
+
+    assert "no regular expression" in refused("(")
+    assert "does not match 0000.jpg" in refused("[1-9]")
+    assert "all of the 30 pictures into one group" in refused("0")
+    assert "generated scenes have none" in refused(".", Scenes(count=9))
 
 
 def test_scenes_open() -> None:

@@ -1,6 +1,7 @@
 """Train, reward and test pictures of one source, kept apart."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,22 +50,39 @@ def reward_size(pictures: int, *, fraction: float, minimum: int) -> int:
 
 
 def carve(
-    pictures: PanopticDataset, *, seed: int, fraction: float, minimum: int
+    pictures: PanopticDataset, *, seed: int, fraction: float, minimum: int, group_by: str | None = None
 ) -> tuple[PanopticDataset, PanopticDataset]:
     """Part a dataset into (train, reward), by the seed alone; both in the order of the dataset.
 
     Copies of a picture are all in train: the reward asks for what has not been learned by heart.
 
+    Args:
+        pictures: the dataset.
+        seed: draws what goes to the reward split.
+        fraction, minimum: its size, see `reward_size`; exceeded by less than a group.
+        group_by: pictures whose file names it matches alike are on one side; see `DataSettings`.
+
     Raises:
-        DataError: there are fewer than two pictures, or only copies of one.
+        DataError: there are fewer than two pictures, or only copies of one; or they cannot be grouped so.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"the reward split's fraction lies between 0 and 1, not {fraction}")
     if len(pictures) < 2:
         raise DataError(f"the train split holds {len(pictures)} picture; a reward split needs at least 2")
-    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
     size = reward_size(len(pictures), fraction=fraction, minimum=minimum)
-    train, reward = sorted(order[size:]), sorted(order[:size])
+    groups = _groups(pictures, group_by)
+    drawn: set[int] = set()
+    for index in np.random.default_rng(seed).permutation(len(pictures)).tolist():
+        if len(drawn) >= size:
+            break
+        if index not in drawn and len(drawn) + len(groups[index]) <= len(pictures) // 2:
+            drawn.update(groups[index])
+    if not drawn:
+        raise DataError(
+            f"data.group_by = {group_by} puts all of the {len(pictures)} pictures into one group; let it match more of "
+            "their names"
+        )
+    train, reward = [index for index in range(len(pictures)) if index not in drawn], sorted(drawn)
     copies = {reward[place] for place in repeated(Subset(pictures, reward), Subset(pictures, train))}
     if len(copies) == len(reward):
         raise DataError(f"each of the {size} pictures drawn for the reward is in train, too; take copies out of train")
@@ -74,6 +92,32 @@ def carve(
     )
 
 
+def _groups(pictures: PanopticDataset, group_by: str | None) -> list[list[int]]:
+    """The group of each picture: all indices in it, its own among them."""
+    if group_by is None:
+        return [[index] for index in range(len(pictures))]
+    if not isinstance(pictures, CocoPanoptic):
+        raise DataError(
+            f"data.group_by = {group_by} goes by the names of files, and generated scenes have none; leave it out"
+        )
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise DataError(f"data.group_by = {group_by} is no regular expression: {error}") from None
+    members: dict[str, list[int]] = {}
+    keys = []
+    for index in range(len(pictures)):
+        name = pictures.pictures.file_name(index)
+        match = pattern.match(name)
+        if match is None:
+            raise DataError(
+                f"data.group_by = {group_by} does not match {name}; end it with |.* if such files stand alone"
+            )
+        keys.append(match.group())
+        members.setdefault(match.group(), []).append(index)
+    return [members[key] for key in keys]
+
+
 def open_splits(
     source: str,
     *,
@@ -81,6 +125,7 @@ def open_splits(
     seed: int = 0,
     reward_fraction: float = 0.2,
     reward_minimum: int = 60,
+    group_by: str | None = None,
     scenes_train: int = 500,
     scenes_test: int = 200,
 ) -> Splits:
@@ -91,6 +136,7 @@ def open_splits(
         size: side of generated scenes in pixels (default 64). Photographs keep their size; see `transforms`.
         seed: which pictures become the reward split, and which scenes are drawn.
         reward_fraction, reward_minimum: see `reward_size`.
+        group_by: see `carve`.
         scenes_train, scenes_test: number of generated scenes; the reward split is carved out of the first.
 
     Raises:
@@ -100,7 +146,7 @@ def open_splits(
     pictures, test = draw.train(), draw.test()
     if pictures.categories != test.categories:
         refuse_fatal(same_categories({_annotations(one): one.categories for one in (pictures, test)}))
-    train, reward = carve(pictures, seed=seed, fraction=reward_fraction, minimum=reward_minimum)
+    train, reward = carve(pictures, seed=seed, fraction=reward_fraction, minimum=reward_minimum, group_by=group_by)
     check_disjoint(reward, test, names=("reward", "test"))
     check_disjoint(train, test, names=("train", "test"))
     return Splits(train=train, reward=reward, test=test)
@@ -114,6 +160,7 @@ def open_split(
     seed: int = 0,
     reward_fraction: float = 0.2,
     reward_minimum: int = 60,
+    group_by: str | None = None,
     scenes_train: int = 500,
     scenes_test: int = 200,
 ) -> PanopticDataset:
@@ -127,7 +174,7 @@ def open_split(
         return draw.test()
     if split not in ("train", "reward"):
         raise DataError(f"split {split!r} is unknown; there are train, reward and test (val is the same as test)")
-    train, reward = carve(draw.train(), seed=seed, fraction=reward_fraction, minimum=reward_minimum)
+    train, reward = carve(draw.train(), seed=seed, fraction=reward_fraction, minimum=reward_minimum, group_by=group_by)
     return train if split == "train" else reward
 
 

@@ -31,6 +31,7 @@ def _arguments(settings: Settings) -> dict[str, Any]:
         "seed": settings.data.split_seed,
         "reward_fraction": settings.data.reward_fraction,
         "reward_minimum": settings.data.reward_minimum,
+        "group_by": settings.data.group_by,
         "scenes_train": settings.data.scenes_train,
         "scenes_test": settings.data.scenes_test,
     }
