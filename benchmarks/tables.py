@@ -209,7 +209,6 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "facades_gpu": lambda: evidence_tables.arms("facades-gpu"),
         "facades_gpu_seeds": lambda: evidence_tables.seeds("facades-gpu"),
         "facades_gpu_shifted": lambda: evidence_tables.shifted("facades-gpu"),
-        "facades_warm": lambda: evidence_tables.seeds("facades-warm"),
         "scenes": lambda: evidence_tables.arms("scenes"),
         "scenes_longer": lambda: evidence_tables.longer("scenes"),
         "scenes_seeds": lambda: evidence_tables.seeds("scenes"),
