@@ -24,7 +24,7 @@ from ada_segment.runs.search_run import run_search
 from ada_segment.storage import copy_state
 from ada_segment.training.member import PanopticMember
 
-pytest.importorskip("transformers", reason="the extra hf is not installed")
+transformers = pytest.importorskip("transformers", reason="the extra hf is not installed")
 pytest.importorskip("scipy", reason="the extra hf is not installed")
 
 MODEL = {
@@ -138,6 +138,10 @@ def test_every_family_goes_on_from_a_members_state(name: str) -> None:
     assert again.evaluate() == member.evaluate()
 
 
+OLD_START = tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 23)
+
+
+@pytest.mark.skipif(OLD_START, reason="before transformers 5.23 random weights start too small to fit them so soon")
 def test_mask2former_fits_two_pictures() -> None:
     """PQ on the pictures it is trained on rises from nothing to most of what there is; figures in docs/checks.md."""
     changes = {"training.batch_size": 2, "training.lr": 0.003, "training.epochs_per_round": 120, "augmentation.flip": 0}
