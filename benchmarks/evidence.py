@@ -31,10 +31,8 @@ import results_file
 import torch
 
 from ada_segment.config import Settings, resolve
-from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.space import LogWeights
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
-from ada_segment.controller.stored import load_controller, save_controller
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -349,12 +347,7 @@ def controller_of(search: Job) -> Path:
 
 
 def transferred(
-    search: str | None = None,
-    *,
-    regime: str | None = None,
-    several: bool = False,
-    same_compute: bool = False,
-    bound: float | None = None,
+    search: str | None = None, *, regime: str | None = None, several: bool = False, same_compute: bool = False
 ) -> Callable[[Job], Settings]:
     """One model under the frozen controller of a search with another seed; see `learned_by_others`.
 
@@ -363,26 +356,13 @@ def transferred(
         regime: its regime.
         several: the controller has learned from the searches with all other seeds.
         same_compute: the training has as many epochs as all members of a search together.
-        bound: of its log-weights, in place of the search's.
     """
 
     def make(job: Job) -> Settings:
         learned = learned_by_others(job, search, regime=regime, several=several)
-        if bound is not None:
-            learned = bounded_in(job, learned, bound)
         return job.one_model(learned, times=job.members if same_compute else 1)
 
     return make
-
-
-def bounded_in(job: Job, learned: str, bound: float) -> str:
-    """A file beside the job's folder that holds what was learned, with another bound."""
-    controller = load_controller(*learned.split(","))
-    assert isinstance(controller, BayesianController)
-    path = job.folder.with_suffix(".safetensors")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_controller(path, controller.under(replace(controller.settings, bound=bound)))
-    return str(path)
 
 
 def shuffled(schedule: Schedule) -> Schedule:
@@ -452,7 +432,6 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer of four searches, same compute": transferred(LONG_ROUNDS, several=True, same_compute=True),
     "transfer of four searches, one epoch a round": transferred(FIRST_BY_PQ, several=True),
     "transfer from scenes": transferred(regime="scenes-ema", several=True),
-    "transfer from scenes, up to ten times": transferred(regime="scenes-ema", several=True, bound=math.log(10)),
 }
 ARMS |= FROM_SEARCHES
 SHIFTED: dict[str, Callable[[Job], Settings]] = {
