@@ -103,7 +103,7 @@ def _controllers(what: str | Path) -> tuple[str | Path, ...]:
     """The stored controllers that are named; none where it is something else."""
     path = Path(what)
     is_one = (path / CONTROLLER).exists() or path.suffix == Path(CONTROLLER).suffix
-    return (path,) if is_one else named(what)
+    return named(what) or ((path,) if is_one else ())
 
 
 def _needed(losses: Sequence[str] | None, what: str) -> Sequence[str]:
