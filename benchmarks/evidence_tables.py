@@ -113,15 +113,19 @@ def longer(regime: str) -> str:
 
 
 ELSEWHERE = "transfer from scenes"
+FURTHER = "ada-segment after four searches on scenes"
 
 
-def carried(side: str = "") -> str:
-    """One model under what searches on scenes have learned, in other regimes; `side`: ONE_SIDE for those."""
+def carried(side: str = "", *, arm: str = ELSEWHERE) -> str:
+    """One model under what searches on scenes have learned, in other regimes, or a search that begins with it.
+
+    `side`: ONE_SIDE for what such searches have learned.
+    """
     rows: list[list[object]] = []
     for regime, name in KINDS.items():
         lines = of_regime(regime + side)
         baseline = by_seed(lines, BASELINE)
-        runs = [line for line in lines if line["arm"] == ELSEWHERE and line["seed"] in baseline]
+        runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
         if not runs:
             continue
         bases = [baseline[run["seed"]] for run in runs]
@@ -133,7 +137,7 @@ def carried(side: str = "") -> str:
         )
         row.append(", ".join(f"{gained:+.1f}" for gained in changes(runs, baseline)))
         rows.append([*row, f"{fmean(run['seconds'] for run in runs) / 60:.1f}"])
-    headings = ["training", "seeds", "PQ, default weights", "carried over", "less default", "things", "stuff"]
+    headings = ["training", "seeds", "PQ, default weights", "PQ", "less default", "things", "stuff"]
     return table([*headings, "usual thresholds", "reward split", "seed by seed", "minutes"], rows)
 
 
@@ -169,6 +173,7 @@ GAINS = [
     ("one model under what another search has learned", TAUGHT_IN, "transfer", BASELINE),
     ("one model under what four others have learned", TAUGHT_IN, "transfer, four searches", BASELINE),
     *((f"likewise: four, {kind}", regime, ELSEWHERE, BASELINE) for regime, kind in KINDS.items()),
+    *((f"a search that begins with it: {kind}", regime, FURTHER, BASELINE) for regime, kind in KINDS.items()),
     ("a search on photographs", "facades-crops", OURS, BASELINE),
     ("a search on whole photographs of 256 px on a GPU, ten losses", "facades-gpu", OURS, BASELINE),
 ]
