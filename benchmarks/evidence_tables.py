@@ -123,18 +123,15 @@ def carried(side: str = "", *, arm: str = ELSEWHERE) -> str:
     """
     rows: list[list[object]] = []
     for regime, name in KINDS.items():
-        lines = of_regime(regime + side)
-        baseline = by_seed(lines, BASELINE)
-        runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
+        runs, baseline = _with_bases(regime + side, arm, BASELINE)
         if not runs:
             continue
         bases = [baseline[run["seed"]] for run in runs]
         row: list[object] = [name, len(runs), *(shown(estimate([pq(line) for line in some])) for some in (bases, runs))]
         for how, group in (("tuned", "all"), ("tuned", "things"), ("tuned", "stuff"), ("usual", "all")):
             row.append(shown(estimate(changes(runs, baseline, how, group)), signed=True))
-        row.append(
-            shown(estimate([run["rewards"][-1] - baseline[run["seed"]]["rewards"][-1] for run in runs]), signed=True)
-        )
+        rewards = [run["rewards"][-1] - base["rewards"][-1] for run, base in zip(runs, bases, strict=True)]
+        row.append(shown(estimate(rewards), signed=True))
         row.append(", ".join(f"{gained:+.1f}" for gained in changes(runs, baseline)))
         rows.append([*row, f"{fmean(run['seconds'] for run in runs) / 60:.1f}"])
     headings = ["training", "seeds", "PQ, default weights", "PQ", "less default", "things", "stuff"]

@@ -3,17 +3,17 @@
 python benchmarks/shipped_controller.py
 """
 
-import results_file
-from evidence import RING
+from pathlib import Path
+
+from evidence import RING, Job
 
 from ada_segment import load_controller
 from ada_segment.controller.stored import SHIPPED, save_controller
 
-LEARNED = results_file.RESULTS / "controllers" / "scenes-ema" / "ada-segment"
-
 
 def main() -> None:
-    save_controller(SHIPPED["scenes"], load_controller(*(LEARNED / f"{seed}.safetensors" for seed in range(RING))))
+    searches = [Job("scenes-ema", "ada-segment", seed, out=Path()) for seed in range(RING)]
+    save_controller(SHIPPED["scenes"], load_controller(*(search.kept for search in searches)))
 
 
 if __name__ == "__main__":
