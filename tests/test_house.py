@@ -192,6 +192,21 @@ def test_importing_the_package_leaves_the_screen_libraries_alone() -> None:
     assert not loaded & (SCREENS | EXTRAS)
 
 
+def test_a_worker_starts_without_what_its_libraries_could_do_besides() -> None:
+    code = f"""
+import sys
+import {PACKAGE}.runs.member_factory
+print(*sys.modules)
+from lightning_fabric.utilities.imports import _TORCHMETRICS_GREATER_EQUAL_1_0_0 as its_version_is_known
+import torchmetrics
+assert its_version_is_known and torchmetrics.MeanMetric
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ended.stdout.split())
+    assert "lightning_fabric" in loaded
+    assert not loaded & (SCREENS | EXTRAS | {"torchmetrics", "scipy"})
+
+
 @pytest.mark.parametrize(
     ("module", "source", "wrong"),
     [

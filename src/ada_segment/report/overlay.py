@@ -53,21 +53,19 @@ def draw_overlay(
             f"the picture is {pixels.shape[1]} x {pixels.shape[0]} and its panoptic map "
             f"{panoptic.ids.shape[1]} x {panoptic.ids.shape[0]}; give a map of the picture's own size"
         )
-    factor = -(-LEGIBLE // max(pixels.shape[:2]))
-    if factor > 1:
-        size = (pixels.shape[1] * factor, pixels.shape[0] * factor)
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    ids = panoptic.ids.repeat(factor, axis=0).repeat(factor, axis=1)
+    factor = max(1, -(-LEGIBLE // max(pixels.shape[:2])))
+    picture = Image.fromarray(pixels)
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
+    owners = _owners(panoptic).repeat(factor, axis=0).repeat(factor, axis=1)
 
+    colours = np.array([(0, 0, 0), *_shades(panoptic.segments, categories)], dtype=np.uint8)
+    light = picture.convert("L", (1 / 3, 1 / 3, 1 / 3, 0)).convert("RGB")
+    coloured = Image.blend(picture, Image.fromarray(colours[owners]), alpha)
     # Void keeps its light and loses its colour.
-    drawn = np.repeat(pixels.mean(axis=2, keepdims=True), 3, axis=2)
-    for segment, colour in zip(panoptic.segments, _shades(panoptic.segments, categories), strict=True):
-        inside = ids == segment.id
-        drawn[inside] = (1 - alpha) * pixels[inside] + alpha * np.asarray(colour, dtype=np.float64)
-    drawn[_borders(ids, width=max(1, max(ids.shape) // 400))] = PAPER
-    picture = Image.fromarray(drawn.round().clip(0, 255).astype(np.uint8))
+    picture = Image.composite(coloured, light, Image.fromarray(owners != 0))
+    picture.paste(PAPER, mask=Image.fromarray(_borders(owners, width=max(1, max(owners.shape) // 400))))
     if names:
-        _write_names(picture, ids, panoptic.segments, categories)
+        _write_names(picture, owners, panoptic.segments, categories)
     return picture
 
 
@@ -127,6 +125,14 @@ def _as_array(image: Tensor | NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array)
 
 
+def _owners(panoptic: PanopticMap) -> NDArray[np.unsignedinteger]:
+    """For each pixel the place of its segment among the segments, from 1, and 0 for void; [H, W]."""
+    owners = np.zeros(panoptic.ids.shape, dtype=np.min_scalar_type(len(panoptic.segments)))
+    for place, segment in enumerate(panoptic.segments, start=1):
+        owners[panoptic.ids == segment.id] = place
+    return owners
+
+
 def _shades(segments: Sequence[Segment], categories: Categories) -> Iterator[tuple[int, int, int]]:
     colours = class_colours(categories)
     seen: Counter[int] = Counter()
@@ -137,23 +143,23 @@ def _shades(segments: Sequence[Segment], categories: Categories) -> Iterator[tup
         seen[segment.category_id] += 1
 
 
-def _borders(ids: NDArray[np.int32], *, width: int) -> NDArray[np.bool_]:
+def _borders(owners: NDArray[np.unsignedinteger], *, width: int) -> NDArray[np.bool_]:
     """Pixels less than `width` from one of another segment, on the upper and left side of the border."""
-    edge = np.zeros(ids.shape, dtype=bool)
+    edge = np.zeros(owners.shape, dtype=bool)
     for step in range(1, width + 1):
-        edge[:-step] |= ids[:-step] != ids[step:]
-        edge[:, :-step] |= ids[:, :-step] != ids[:, step:]
+        edge[:-step] |= owners[:-step] != owners[step:]
+        edge[:, :-step] |= owners[:, :-step] != owners[:, step:]
     return edge
 
 
 def _write_names(
-    picture: Image.Image, ids: NDArray[np.int32], segments: Sequence[Segment], categories: Categories
+    picture: Image.Image, owners: NDArray[np.unsignedinteger], segments: Sequence[Segment], categories: Categories
 ) -> None:
     pen = ImageDraw.Draw(picture)
-    free = ~_borders(ids, width=1)
-    for segment in sorted(segments, key=lambda segment: -segment.area):
+    free = ~_borders(owners, width=1)
+    for owner, segment in sorted(enumerate(segments, start=1), key=lambda pair: -pair[1].area):
         name = categories[segment.category_id].name + (" (crowd)" if segment.iscrowd else "")
-        inside = (ids == segment.id) & free
+        inside = (owners == owner) & free
         rows, columns = inside.any(axis=1).nonzero()[0], inside.any(axis=0).nonzero()[0]
         if not len(rows):
             continue
@@ -175,14 +181,14 @@ def _roomiest(inside: NDArray[np.bool_], *, width: int, height: int) -> tuple[in
     if height > inside.shape[0] or width > inside.shape[1]:
         return None
     # Summed areas: the number of pixels inside each box, at the cost of one pass.
-    summed = np.zeros((inside.shape[0] + 1, inside.shape[1] + 1), dtype=np.int64)
-    summed[1:, 1:] = inside.cumsum(axis=0).cumsum(axis=1)
+    summed = np.zeros((inside.shape[0] + 1, inside.shape[1] + 1), dtype=np.int32)
+    inside.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, out=summed[1:, 1:])
     count = summed[height:, width:] - summed[:-height, width:] - summed[height:, :-width] + summed[:-height, :-width]
     tops, lefts = np.nonzero(count == height * width)
     if not len(tops):
         return None
-    ys, xs = np.nonzero(inside)
-    distance = (tops + height / 2 - ys.mean()) ** 2 + (lefts + width / 2 - xs.mean()) ** 2
+    row, column = (np.average(np.arange(inside.shape[axis]), weights=inside.sum(axis=1 - axis)) for axis in (0, 1))
+    distance = (tops + height / 2 - row) ** 2 + (lefts + width / 2 - column) ** 2
     nearest = int(distance.argmin())
     return int(tops[nearest]), int(lefts[nearest])
 

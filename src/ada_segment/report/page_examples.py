@@ -86,7 +86,7 @@ def _sheet(path: Path) -> Html:
 def _inside(picture: Image.Image, name: str) -> Html:
     """The picture as WebP in the page itself."""
     buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=82)
+    picture.save(buffer, format="WEBP", quality=82, method=2)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     size = f'width="{picture.width}" height="{picture.height}"'
     return Html(f'<img {size} alt="{html(name)}" src="data:image/webp;base64,{data}">')

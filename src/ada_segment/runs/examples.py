@@ -55,7 +55,7 @@ def write_examples(
             maps = (truths[index], merge(predictions[index], thresholds, things))
             overlays = (draw_overlay(sample.image, one, dataset.categories) for one in maps)
             strip = _strip([as_picture(sample.image), *overlays])
-            write_whole(run / record["drawn"], partial(strip.save, format="WEBP", quality=80))
+            write_whole(run / record["drawn"], partial(strip.save, format="WEBP", quality=80, method=2))
     names = picture_names(dataset)
     content = [{"name": name, **record} for name, record in zip(names, records, strict=True)]
     write_json(run / FILE_NAME, {"split": split, "pictures": content})

@@ -75,4 +75,4 @@ def _draw(
         )
         captions.append(sample.name)
     sheet = contact_sheet(rows, captions=captions)
-    write_whole(path, lambda temporary: sheet.save(temporary, format="PNG"))
+    write_whole(path, lambda temporary: sheet.save(temporary, format="PNG", compress_level=4))

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from ada_segment.config import Settings
 from ada_segment.data.splits import Splits
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.runs.stored_model import read_start
+from ada_segment.training.fabric import Fabric
 from ada_segment.training.member import PanopticMember
 from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
 

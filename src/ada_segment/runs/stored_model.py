@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 
 from ada_segment.config import Settings
 from ada_segment.data.transforms import Resize
@@ -19,6 +18,7 @@ from ada_segment.population.run_folder import BEST
 from ada_segment.runs.settings_file import FILE_NAME as SETTINGS
 from ada_segment.runs.settings_file import read_settings
 from ada_segment.storage import load_state, read_about, save_state
+from ada_segment.training.fabric import Fabric
 from ada_segment.training.member import build_fabric, network_state
 from ada_segment.training.settings import TrainingSettings
 from ada_segment.training.warm_start import Start

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -17,6 +16,7 @@ from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import build_model
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.evaluation import check_reward, predict_all, reward_of, reward_parts
+from ada_segment.training.fabric import Fabric
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.ranks import ended_with_it, mean, raised_alike, share_buffers, summed

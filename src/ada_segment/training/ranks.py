@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import distributed as dist
 from torch import nn
 
 from ada_segment.errors import LossError
+from ada_segment.training.fabric import Fabric
 
 
 def mean(fabric: Fabric, values: torch.Tensor) -> torch.Tensor:
