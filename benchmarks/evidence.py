@@ -49,6 +49,8 @@ LOOK_AT_LOSSES = ("uncertainty", "uw-so", "dwa", "rlw", "famo")
 LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad")
 RAW = {"training.ema_decay": None, "training.reward": "pq-soft"}  # what `tiny` was at first
 AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
+MASKS_OF_TORCHVISION = {"model.aligned_masks": False}  # what all arms have but those that say otherwise
+ALIGNED = {"model.aligned_masks": True}
 SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
@@ -198,7 +200,7 @@ class Job:
         """`times`: how many times the rounds of the regime."""
         regime = REGIMES[self.regime]
         start = None if regime.start is None else str(start_folder(self.regime, self.out))
-        flags = {**regime.flags, "seed": self.seed, "training.start": start, **flags}
+        flags = {**MASKS_OF_TORCHVISION, **regime.flags, "seed": self.seed, "training.start": start, **flags}
         flags |= shared_out(self.workers, one_model=flags.get("search.members") == 1)
         settings = resolve(preset=regime.preset, flags=flags)
         rounds = round(times * settings.search.rounds)
@@ -233,7 +235,13 @@ def make_start(regime: str, out: Path, workers: int) -> None:
     about, folder = REGIMES[regime], start_folder(regime, out)
     if about.start is None or (folder / METRICS).exists():
         return
-    flags = {**about.start, "seed": START_SEED, "search.weights": "default", "search.members": 1}
+    flags = {
+        **MASKS_OF_TORCHVISION,
+        **about.start,
+        "seed": START_SEED,
+        "search.weights": "default",
+        "search.members": 1,
+    }
     flags |= shared_out(workers, one_model=True)
     run_search(resolve(preset=about.preset, flags=flags), folder, resume=True)
 
@@ -347,7 +355,12 @@ def controller_of(search: Job) -> Path:
 
 
 def transferred(
-    search: str | None = None, *, regime: str | None = None, several: bool = False, same_compute: bool = False
+    search: str | None = None,
+    *,
+    regime: str | None = None,
+    several: bool = False,
+    same_compute: bool = False,
+    flags: Mapping[str, Any] | None = None,
 ) -> Callable[[Job], Settings]:
     """One model under the frozen controller of a search with another seed; see `learned_by_others`.
 
@@ -356,11 +369,12 @@ def transferred(
         regime: its regime.
         several: the controller has learned from the searches with all other seeds.
         same_compute: the training has as many epochs as all members of a search together.
+        flags: settings of the training.
     """
 
     def make(job: Job) -> Settings:
         learned = learned_by_others(job, search, regime=regime, several=several)
-        return job.one_model(learned, times=job.members if same_compute else 1)
+        return job.one_model(learned, flags, times=job.members if same_compute else 1)
 
     return make
 
@@ -403,6 +417,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     **{arm: strategy("ada-segment", ABLATED[change]) for arm, change in ABLATIONS.items()},
     "default, moving average": weights("default", AVERAGED),
+    "default, aligned masks": weights("default", ALIGNED),
     FIRST_AVERAGED: strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
     LONG_ROUNDS: strategy("ada-segment", BY_PQ | FIRST_STEPS | {"training.epochs_per_round": 2}),
@@ -421,6 +436,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer": transferred(),
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),
+    "transfer, four searches, aligned masks": transferred(several=True, flags=ALIGNED),
     "transfer, four searches, same compute": transferred(several=True, same_compute=True),
     "transfer" + FIVE: transferred("ada-segment" + FIVE),
     "transfer, four searches" + FIVE: transferred("ada-segment" + FIVE, several=True),

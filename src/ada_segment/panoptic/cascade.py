@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder, Matcher
 from torchvision.models.detection.faster_rcnn import TwoMLPHead
-from torchvision.models.detection.roi_heads import RoIHeads, maskrcnn_inference, maskrcnn_loss
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, remove_small_boxes
+
+from ada_segment.panoptic.roi_heads import MaskedRoIHeads
 
 STAGE_IOU = (0.5, 0.6, 0.7)
 """IoU from which a proposal is an object, by stage."""
@@ -29,7 +30,7 @@ class StagePredictor(nn.Module):
         return self.classify(features), self.regress(features)
 
 
-class CascadeRoIHeads(RoIHeads):
+class CascadeRoIHeads(MaskedRoIHeads):
     """Three box heads, each fed with the boxes that the one before has refined, and one mask head.
 
     Losses: `loss_cls_stage{s}` and `loss_box_reg_stage{s}` for s = 0, 1, 2, and `loss_mask`. The paper's division of
@@ -39,32 +40,17 @@ class CascadeRoIHeads(RoIHeads):
         in_channels: channels of the pyramid.
         box_channels: width of the hidden layers of each box head.
         classes: number of thing classes + 1 for the background.
-        parts: torchvision's `RoIHeads` arguments but for the box head and predictor.
+        parts: the arguments of `MaskedRoIHeads` but for the box head and predictor.
     """
 
     def __init__(self, *, in_channels: int, box_channels: int, classes: int, **parts: Any) -> None:
         resolution = parts["box_roi_pool"].output_size[0]
-        super().__init__(  # type: ignore[no-untyped-call]
-            box_head=None, box_predictor=None, bbox_reg_weights=STAGE_BOX_WEIGHTS[0], **parts
-        )
+        super().__init__(box_head=None, box_predictor=None, bbox_reg_weights=STAGE_BOX_WEIGHTS[0], **parts)
         stages = range(len(STAGE_IOU))
         self.box_heads = nn.ModuleList(TwoMLPHead(in_channels * resolution**2, box_channels) for _ in stages)
         self.box_predictors = nn.ModuleList(StagePredictor(box_channels, classes) for _ in stages)
         self.box_coders = [BoxCoder(weights) for weights in STAGE_BOX_WEIGHTS]
         self.matchers = [Matcher(iou, iou, allow_low_quality_matches=False) for iou in STAGE_IOU]
-
-    def forward(
-        self,
-        features: dict[str, Tensor],
-        proposals: list[Tensor],
-        image_shapes: list[tuple[int, int]],
-        targets: list[dict[str, Tensor]] | None = None,
-    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """As torchvision's `RoIHeads.forward`: detections in inference, losses in training."""
-        if self.training:
-            assert targets is not None
-            return [], self._losses(features, proposals, image_shapes, targets)
-        return self._detections(features, proposals, image_shapes), {}
 
     def _losses(
         self,
@@ -125,23 +111,6 @@ class CascadeRoIHeads(RoIHeads):
             labels.append(label)
         return kept, matched, labels
 
-    def _mask_loss(
-        self,
-        features: dict[str, Tensor],
-        sampled: tuple[list[Tensor], list[Tensor], list[Tensor]],
-        image_shapes: list[tuple[int, int]],
-        targets: list[dict[str, Tensor]],
-    ) -> Tensor:
-        """Mask R-CNN's loss on the first stage's positive proposals."""
-        positive = [torch.where(labels > 0)[0] for labels in sampled[2]]
-        boxes = [b[p] for b, p in zip(sampled[0], positive, strict=True)]
-        matched = [m[p] for m, p in zip(sampled[1], positive, strict=True)]
-        logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
-        loss: Tensor = maskrcnn_loss(
-            logits, boxes, [t["masks"] for t in targets], [t["labels"] for t in targets], matched
-        )
-        return loss
-
     def _detections(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> list[dict[str, Tensor]]:
@@ -153,11 +122,7 @@ class CascadeRoIHeads(RoIHeads):
             all_scores.append(F.softmax(scores.float(), dim=-1))
             proposals = self._refine(proposals, offsets, stage, image_shapes)
         mean = torch.stack(all_scores).mean(0).split(counts)
-        results = [self._best(boxes, scores) for boxes, scores in zip(proposals, mean, strict=True)]
-        boxes = [result["boxes"] for result in results]
-        logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
-        masks = maskrcnn_inference(logits, [result["labels"] for result in results])
-        return [{**result, "masks": mask} for result, mask in zip(results, masks, strict=True)]
+        return [self._best(boxes, scores) for boxes, scores in zip(proposals, mean, strict=True)]
 
     def _best(self, boxes: Tensor, scores: Tensor) -> dict[str, Tensor]:
         """What is left of a picture's boxes after the score threshold and non-maximum suppression by class."""

@@ -11,15 +11,14 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
-from torchvision.ops import MultiScaleRoIAlign
 
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.backbones import LEVELS, build_backbone
 from ada_segment.panoptic.cascade import STAGE_IOU, CascadeRoIHeads
 from ada_segment.panoptic.categories import Categories
-from ada_segment.panoptic.prediction import Prediction, paste_instances
+from ada_segment.panoptic.prediction import Prediction, paste_instances, predict_by_shape
+from ada_segment.panoptic.roi_heads import MaskedRoIHeads, roi_pool
 from ada_segment.panoptic.semantic import SemanticBranch, semantic_loss, stuff_of
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.panoptic.targets import IGNORE, Target
@@ -74,7 +73,8 @@ class PanopticFPN(nn.Module):
             raise ConfigError(f"the data declares no {kind} class; a panoptic model needs things and stuff")
         self.backbone = build_backbone(settings)
         self.rpn = _build_rpn(settings, self.backbone.stride)
-        self.roi_heads = _build_roi_heads(settings, classes=len(categories.things) + 1, cascade=cascade)
+        strides = [self.backbone.stride * 2**level for level in range(LEVELS)]
+        self.roi_heads = _build_roi_heads(settings, strides, classes=len(categories.things) + 1, cascade=cascade)
         self.semantic = SemanticBranch(
             in_channels=settings.fpn_channels,
             levels=LEVELS,
@@ -114,6 +114,9 @@ class PanopticFPN(nn.Module):
     @torch.no_grad()
     def predict(self, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         """Candidates for each picture, in its original size. The module has to be in evaluation mode."""
+        return predict_by_shape(self._predict, images, sizes, [self._shape([image]) for image in images])
+
+    def _predict(self, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         batch = self._batch(images)
         features = self.backbone(batch.tensors)
         scores = self.semantic([features[str(level)] for level in range(LEVELS)])
@@ -137,13 +140,17 @@ class PanopticFPN(nn.Module):
         return predictions
 
     def _batch(self, images: Sequence[Tensor]) -> ImageList:
-        """Pictures normalised and padded to one size that every pyramid level divides."""
+        """Pictures normalised and padded to one size."""
+        normal = [((image[None] / 255 - self._mean) / self._std)[0] for image in images]
+        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        return ImageList(_pad(normal, self._shape(images), 0), sizes)
+
+    def _shape(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        """Height and width that hold all pictures and that every pyramid level divides."""
         divisor = self.backbone.stride * 2 ** (LEVELS - 1)
         height = max(image.shape[-2] for image in images)
         width = max(image.shape[-1] for image in images)
-        shape = (-(-height // divisor) * divisor, -(-width // divisor) * divisor)
-        normal = [((image[None] / 255 - self._mean) / self._std)[0] for image in images]
-        return ImageList(_pad(normal, shape, 0), [(image.shape[-2], image.shape[-1]) for image in images])
+        return -(-height // divisor) * divisor, -(-width // divisor) * divisor
 
 
 def _pad(tensors: Sequence[Tensor], shape: Sequence[int], value: float) -> Tensor:
@@ -168,12 +175,13 @@ def _build_rpn(settings: ModelSettings, stride: int) -> RegionProposalNetwork:
     )
 
 
-def _build_roi_heads(settings: ModelSettings, *, classes: int, cascade: bool) -> RoIHeads:
+def _build_roi_heads(settings: ModelSettings, strides: Sequence[int], *, classes: int, cascade: bool) -> MaskedRoIHeads:
     levels = [str(level) for level in range(LEVELS)]
     width = settings.mask_channels
     parts: dict[str, Any] = {
-        "box_roi_pool": MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2),
-        "mask_roi_pool": MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+        "aligned_masks": settings.aligned_masks,
+        "box_roi_pool": roi_pool(levels, strides, output_size=7),
+        "mask_roi_pool": roi_pool(levels, strides, output_size=14),
         "mask_head": MaskRCNNHeads(settings.fpn_channels, (width,) * 4, dilation=1),
         "mask_predictor": MaskRCNNPredictor(width, width, classes),
         "fg_iou_thresh": 0.5,
@@ -188,7 +196,7 @@ def _build_roi_heads(settings: ModelSettings, *, classes: int, cascade: bool) ->
         return CascadeRoIHeads(
             in_channels=settings.fpn_channels, box_channels=settings.box_channels, classes=classes, **parts
         )
-    return RoIHeads(
+    return MaskedRoIHeads(
         box_head=TwoMLPHead(settings.fpn_channels * 7**2, settings.box_channels),
         box_predictor=FastRCNNPredictor(settings.box_channels, classes),
         bbox_reg_weights=None,
