@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import random
 import re
@@ -20,6 +21,7 @@ from recomputed import Files, T
 from rich.console import Console
 
 from ada_segment.errors import RunError
+from ada_segment.report.arm_figures import draw_arms
 from ada_segment.report.arms import alone, differences, group_runs, of_arm
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
 from ada_segment.report.run_files import Run, read_run
@@ -141,6 +143,46 @@ def test_arms_are_compared_with_default_weights_on_the_same_data(tmp_path: Path)
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(arms_table(runs))
     assert console.export_text().count("nothing on the same data") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "also", "compared"),
+    [
+        ({"source": "streets"}, {"group_by": "a"}, True),
+        ({"source": "streets"}, {"scenes_test": 9}, True),
+        ({"source": "streets"}, {"reward_fraction": 0.5}, True),
+        ({"source": "scenes"}, {"scenes_train": 9}, True),
+        ({"source": "scenes"}, {"scenes_test": 9}, False),
+        ({"source": "scenes"}, {"split_seed": 9}, False),
+    ],
+)
+def test_pq_is_compared_where_the_test_pictures_are_the_same(
+    tmp_path: Path, data: dict[str, Any], also: dict[str, Any], *, compared: bool
+) -> None:
+    runs = [made(tmp_path, "default", 0), made(tmp_path, "pbt", 0)]
+    for run, part in zip(runs, (data, data | also), strict=True):
+        settings = yaml.safe_load((run / "config.yaml").read_text())
+        (run / "config.yaml").write_text(yaml.safe_dump(settings | {"data": part}))
+    assert bool(differences(group_runs(read(*runs)))) is compared
+
+
+def test_bare_journals_in_folders_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / place / "run", make_rounds(rounds=2)) for place in ("a", "b")]
+    assert [arm.name for arm in group_runs(read(*runs))] == [str(run) for run in runs]
+    check_safe(render_arms_page(read(*runs)))
+
+
+def test_the_curves_of_all_arms_are_within_the_picture(tmp_path: Path) -> None:
+    runs = [made(tmp_path, strategy, seed) for strategy in ("default", "pbt", "random") for seed in (0, 1)]
+    for run, (start, end) in zip(runs, [(5, 7), (5, 6), (10, 46), (11, 45), (60, 90), (61, 88)], strict=True):
+        records = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+        for place, record in enumerate(records):
+            for member in record["members"]:
+                member["reward"] = start + (end - start) * place / (len(records) - 1)
+        (run / "history.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    figure = draw_arms(read(*runs), group_runs(read(*runs)))["curves"]
+    low, high = figure.axes[0].get_ylim()
+    assert low < 5 and high > 90
 
 
 def test_a_mean_says_of_how_many_runs_it_is(tmp_path: Path) -> None:

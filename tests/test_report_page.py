@@ -95,6 +95,16 @@ def test_a_baseline_on_other_data_is_refused(tmp_path: Path) -> None:
     write_page(runs[0], page, baseline=runs[0])
 
 
+def test_a_baseline_with_other_reward_pictures_is_compared_elsewhere(tmp_path: Path) -> None:
+    """Its PQ is of the same test pictures, and `report RUN RUN` compares that; its curve is of others."""
+    runs = [
+        write_run(tmp_path / name, make_rounds(rounds=2), config=f"data: {{source: streets, group_by: {name}}}\n")
+        for name in ("a", "b")
+    ]
+    with pytest.raises(RunError, match=r"has data\.group_by = a, and .* has b: their reward pictures differ"):
+        write_page(runs[0], tmp_path / "page.html", baseline=runs[1])
+
+
 def test_the_check_of_numbers_sees_what_is_wrong(run: Path) -> None:
     markup = render_page(read_run(run))
     check_numbers(Page(markup))

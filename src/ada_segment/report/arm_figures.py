@@ -132,6 +132,7 @@ def _dots(
 
 def _curves(arms: Sequence[Arm], *, label: str, ink: str) -> Figure:
     """Reward of the model carried on, the mean over an arm's runs; the band is the 95 % interval of that mean."""
+    rewards: list[float] = []
     with canvas(ink) as (figure, axes):
         for place, (arm, style) in enumerate(zip(arms, loss_styles([arm.name for arm in arms]).values(), strict=True)):
             paths = [
@@ -140,6 +141,7 @@ def _curves(arms: Sequence[Arm], *, label: str, ink: str) -> Figure:
             ]
             places = sorted(set.intersection(*(set(path) for path in paths)))
             found = [estimate([path[t] for path in paths]) for t in places]
+            rewards += [path[t] for path in paths for t in places]
             means = [one.mean for one in found if one is not None]
             dash = (0.0, style.dash) if style.dash else "solid"
             marker = "o" if len(places) == 1 else ""
@@ -157,8 +159,9 @@ def _curves(arms: Sequence[Arm], *, label: str, ink: str) -> Figure:
                 low = [value - half for value, half in zip(means, halves, strict=True)]
                 high = [value + half for value, half in zip(means, halves, strict=True)]
                 axes.fill_between(places, low, high, color=style.colour, alpha=0.12, linewidth=0)
-                # The band of two or three seeds is wide; the curves are what is looked at.
-                axes.set_ylim(*_room([path[t] for path in paths for t in places], axes.get_ylim()))
+        if rewards:
+            # The band of two or three seeds is wide; the curves are what is looked at.
+            axes.set_ylim(*_room(rewards, axes.get_ylim()))
         axes.set_ylabel(label)
         axes.legend(loc="lower right", frameon=False)
     return figure

@@ -93,14 +93,13 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
 def differences(arms: Sequence[Arm]) -> list[Difference]:
     """Arms against one with default weights, or against the first where there is none, paired by seed.
 
-    Of several the one that differs in the fewest other settings. Arms on other data have other test pictures, and are
-    not compared.
+    Of several the one that differs in the fewest other settings. Arms with other test pictures are not compared.
     """
     references = [arm for arm in arms if arm.is_default] or list(arms[:1])
     found = []
     for arm in arms:
         before = references[: references.index(arm)] if arm in references else references
-        others = [other for other in before if not [key for key in _apart(arm, other) if key.startswith("data.")]]
+        others = [other for other in before if other.runs[0].test_pictures == arm.runs[0].test_pictures]
         if not others:
             continue
         reference = min(others, key=lambda other: len(_apart(arm, other)))
@@ -193,7 +192,8 @@ def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:
         keys = {key for other in rivals for key in {*tree, *other} if tree.get(key) != other.get(key)} - ASIDE
         told = ", ".join(f"{key.rpartition('.')[2]} {tree.get(key)}" for key in sorted(keys))
         names.append(f"{main} ({told})" if told else main)
-    return [name if names.count(name) == 1 else run.path.name for name, (run, _) in zip(names, firsts, strict=True)]
+    paths = [name if names.count(name) == 1 else run.path.name for name, (run, _) in zip(names, firsts, strict=True)]
+    return [path if paths.count(path) == 1 else str(run.path) for path, (run, _) in zip(paths, firsts, strict=True)]
 
 
 def _main(run: Run, tree: Mapping[str, Any]) -> str:

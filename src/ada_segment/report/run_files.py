@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ada_segment.data.splits import SCENES
 from ada_segment.errors import RunError
 from ada_segment.report.example_files import FILE_NAME as EXAMPLES
 from ada_segment.report.example_files import Example, parse_examples
@@ -20,6 +21,9 @@ REWARDS = {
     "pq-soft": "soft PQ on the reward split, %",
 }
 PICTURES = 12  # most that are shown
+SCENES = "scenes"
+SCENES_DRAWN_BY = ("data.scenes_test", "data.split_seed", "augmentation.size")
+"""What sets generated test pictures apart; those of a folder are all that its val holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,13 @@ class Run:
         return found if isinstance(found, dict) else {}
 
     @property
+    def test_pictures(self) -> dict[str, object]:
+        """The settings that say which pictures its PQ is of, by dotted key; {} where it does not tell."""
+        keys = SCENES_DRAWN_BY if self.data.get("source") == SCENES else ()
+        keys = ("data.source", *keys) if self.data else ()
+        return {key: self._setting(*key.split(".")) for key in keys}
+
+    @property
     def called(self) -> str:
         """What a comparison calls the run: default weights, or its folder's name."""
         return "default weights" if self.is_default else self.path.resolve().name
@@ -116,12 +127,21 @@ def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
         RunError: as from `read_run`; or both tell of their data, and it is not the same.
     """
     run, other = read_run(path), None if baseline is None else read_run(baseline)
-    ours, theirs = run.data, {} if other is None else other.data
+    if other is None:
+        return run, None
+    ours, theirs = run.test_pictures, other.test_pictures
     for key in sorted(ours.keys() & theirs.keys()):
         if ours[key] != theirs[key]:
             raise RunError(
-                f"{path} has data.{key} = {ours[key]}, and {baseline} has {theirs[key]}: their test pictures differ, "
-                f"and so their PQ cannot be compared; name a baseline on the same data"
+                f"{path} has {key} = {ours[key]}, and {baseline} has {theirs[key]}: their test pictures differ, "
+                "and so their PQ cannot be compared; name a baseline on the same data"
+            )
+    for key in sorted(run.data.keys() & other.data.keys()):
+        if run.data[key] != other.data[key]:
+            raise RunError(
+                f"{path} has data.{key} = {run.data[key]}, and {baseline} has {other.data[key]}: their reward pictures "
+                f"differ, and so their curves cannot be laid over each other; `ada-segment report {path} {baseline}` "
+                "compares their PQ"
             )
     return run, other
 
