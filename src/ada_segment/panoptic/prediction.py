@@ -1,5 +1,6 @@
 """What a model says about a picture before instances and stuff are merged into one map."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,32 @@ def paste_instances(
         if area := int(mask.sum()):
             instances.append(Instance(category_ids[i], float(ranking[i]), top, left, mask, area))
     return tuple(instances)
+
+
+def predict_by_shape(
+    predict: Callable[[list[Tensor], list[tuple[int, int]]], Sequence[Prediction]],
+    images: Sequence[Tensor],
+    sizes: Sequence[tuple[int, int]],
+    shapes: Sequence[tuple[int, int]],
+) -> list[Prediction]:
+    """What `predict` says of all pictures, in the order given; pictures of one shape are predicted together.
+
+    Networks see the padding (group norms take statistics over it), so a prediction would depend on the batch.
+
+    Args:
+        predict: of pictures and original sizes.
+        images: [3, H, W] each.
+        sizes: height and width of each original picture.
+        shapes: height and width that each picture is padded to by itself.
+    """
+    together: dict[tuple[int, int], list[int]] = {}
+    for index, (_, _, shape) in enumerate(zip(images, sizes, shapes, strict=True)):
+        together.setdefault(shape, []).append(index)
+    found: dict[int, Prediction] = {}
+    for group in together.values():
+        predicted = predict([images[index] for index in group], [sizes[index] for index in group])
+        found.update(zip(group, predicted, strict=True))
+    return [found[index] for index in range(len(images))]
 
 
 def prediction_of_truth(truth: PanopticMap) -> Prediction:
