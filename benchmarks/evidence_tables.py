@@ -51,8 +51,24 @@ def arms(regime: str, population: str = "") -> str:
         )
     headings = ["arm", "seeds", "PQ", "less default", f"{OURS} less this", "things", "stuff"]
     headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
-    device = f"{where(lines[-1])}; trained from {min(line['when'] for line in lines)[:10]} on." if lines else ""
-    return f"{device}\n\n{table(headings, rows)}"
+    return f"{_machines(lines)}\n\n{table(headings, rows)}"
+
+
+def _machines(lines: Sequence[Line]) -> str:
+    """On which machines, and from when to when, the arms were trained; nothing without lines."""
+    if not lines:
+        return ""
+    days = sorted({line["when"][:10] for line in lines})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    names = sorted({_processor(line["processor"]) for line in lines if "processor" in line})
+    device, _ = where(lines[-1]).rsplit(", ", 1)  # the last one's day
+    return f"{device}; {when}{'; ' if names else ''}{', '.join(names)}."
+
+
+def _processor(noted: str) -> str:
+    """As "AMD EPYC (25.1)", with family and model: processors of one name can differ by a factor of two."""
+    *numbers, name = noted.split(", ")
+    return f"{name} ({'.'.join(numbers)})" if numbers else name
 
 
 def ablation(regime: str) -> str:
@@ -133,9 +149,14 @@ def carried(side: str = "", *, arm: str = ELSEWHERE) -> str:
         rewards = [run["rewards"][-1] - base["rewards"][-1] for run, base in zip(runs, bases, strict=True)]
         row.append(shown(estimate(rewards), signed=True))
         row.append(", ".join(f"{gained:+.1f}" for gained in changes(runs, baseline)))
-        rows.append([*row, f"{fmean(run['seconds'] for run in runs) / 60:.1f}"])
+        row.append(f"{fmean(run['seconds'] for run in runs) / 60:.1f}")
+        if arm != ELSEWHERE:
+            one_model = by_seed(of_regime(regime + side), ELSEWHERE)
+            row.append(shown(estimate(changes(runs, one_model)), signed=True))
+        rows.append(row)
     headings = ["training", "seeds", "PQ, default weights", "PQ", "less default", "things", "stuff"]
-    return table([*headings, "usual thresholds", "reward split", "seed by seed", "minutes"], rows)
+    headings += ["usual thresholds", "reward split", "seed by seed", "minutes"]
+    return table(headings if arm == ELSEWHERE else [*headings, "less one model under it"], rows)
 
 
 def of_size(arm: str) -> str:
