@@ -63,6 +63,7 @@ def test_training_and_evaluation_see_pictures_of_one_size(
     sample = make_sample(height, width)
     trained = TrainTransform(sizes=size, max_size=bound, flip=0.0)(sample)
     assert trained.image.equal(Resize(size, bound)(sample).image)
+    assert trained.image.equal(Resize(size, bound).picture(sample.image))
 
 
 def test_resize_keeps_ids_on_the_picture() -> None:

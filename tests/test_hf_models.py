@@ -263,6 +263,19 @@ def test_segments_are_the_things_and_each_class_of_stuff(seed: int, square: int 
         assert torch.equal(found.masks[-1, :10, :14] > 0, semantic == 1)
 
 
+def test_masks_shrink_to_where_the_picture_does() -> None:
+    """A stripe in the middle stays in the middle, as it does in the picture."""
+    semantic = torch.full((20, 20), IGNORE)
+    semantic[:, 6:14] = 1
+    target = nothing(make_target(SCENES[0].truth, SCENES.categories))
+    target = {**target, "semantic": semantic, "masks": torch.zeros(0, 20, 20, dtype=torch.uint8)}
+    batching = Batching(mean=[0.0] * 3, std=[1.0] * 3, multiple=8, square=8)
+    (mask,) = batching.segments(target, CLASSES, (8, 8)).masks
+    picture = batching.pictures([255 * (semantic == 1).to(torch.uint8).expand(3, -1, -1)]).pixels[0, 0]
+    assert torch.equal(mask, mask.flip(-1))
+    assert torch.equal(mask, (picture > 0.5).float())
+
+
 def test_eomt_shrinks_what_does_not_fit_its_square() -> None:
     network = model("hf:eomt").eval()
     wide = torch.randint(0, 256, (3, 40, 100), dtype=torch.uint8)
@@ -361,6 +374,19 @@ def test_clear_queries_merge_into_the_map_that_the_library_makes() -> None:
             and ((theirs["segmentation"].numpy() == key) & (ours.ids == segment.id)).sum() > 0.97 * segment.area
         ]
         assert len(same) == 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_picture_predicts_the_same_alone_and_in_a_padded_batch(name: str) -> None:
+    network = model(name, candidate_score=0.0).eval()
+    sizes = [(48, 48), (40, 96), (48, 30)]
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in sizes]
+    together = network.predict(images, sizes)
+    for found, image, size in zip(together, images, sizes, strict=True):
+        (alone,) = network.predict([image], [size])
+        assert np.array_equal(found.stuff, alone.stuff)
+        scores = [instance.score for instance in alone.instances]
+        assert [instance.score for instance in found.instances] == pytest.approx(scores, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", MODELS)

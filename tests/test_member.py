@@ -1,20 +1,28 @@
 """A panoptic training as a member: one seed, the same bits; states come back whole; weights reach the loss."""
 
+import gc
+import pickle
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_data import write_folder
 from small_runs import small
 
 from ada_segment.config import Settings
+from ada_segment.data.coco import CocoPanoptic
+from ada_segment.data.problems import FileError
 from ada_segment.errors import ConfigError, LossError
+from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.member import Member
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.storage import copy_state
-from ada_segment.training.loading import steps_per_epoch, training_batches
+from ada_segment.training.evaluation import REWARDS, reward_of, reward_parts
+from ada_segment.training.loading import evaluation_batches, steps_per_epoch, training_batches
 from ada_segment.training.member import PanopticMember, network_state
 from ada_segment.training.optimisation import learning_rate
 
@@ -109,9 +117,25 @@ def test_a_loss_that_is_not_finite_is_named() -> None:
         member.train(weights(settings), round=0, seed=0)
 
 
-@pytest.mark.parametrize("reward", ["pq", "pq-tuned", "pq-soft"])
-def test_rewards_are_percent(reward: str) -> None:
-    assert 0 <= make(small(training__reward=reward)).evaluate() <= 100
+@pytest.mark.parametrize("reward", REWARDS)
+def test_a_reward_is_that_of_all_predictions_of_which_one_batch_is_held(
+    reward: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = make(small(training__reward=reward, training__batch_size=2, data__reward_minimum=6))
+    held: list[int] = []
+    predict: Any = member._predicting.predict
+
+    def counting(*given: Any) -> list[Prediction]:
+        held.append(sum(type(one) is Prediction for one in gc.get_objects()))
+        predicted: list[Prediction] = predict(*given)
+        return predicted
+
+    monkeypatch.setattr(member._predicting, "predict", counting)
+    found = member.evaluate()
+    assert len(held) == 3
+    assert max(held) - held[0] <= 2
+    expected = reward_of(reward_parts(reward, *member.predict(member.reward_set), member.reward_set.categories))
+    assert 0 <= found == expected <= 100
 
 
 @pytest.mark.parametrize(
@@ -156,6 +180,31 @@ def test_pictures_come_the_same_however_many_processes_read_them() -> None:
     ]
     assert len(batches[0]) == steps_per_epoch(len(train), 4)
     assert same(batches[0], batches[1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("damaged", ["panoptic_val/0001.png", "images/val/0001.jpg"])
+def test_a_damaged_file_is_named_the_same_however_many_processes_read(
+    workers: int, damaged: str, tmp_path: Path
+) -> None:
+    pictures, member = CocoPanoptic(write_folder(tmp_path, val=3), "val"), make(small())
+    file = tmp_path / damaged
+    file.write_bytes(file.read_bytes()[:-80])
+    for batches in (
+        training_batches(pictures, member.transform, batch_size=3, seed=3, workers=workers),
+        evaluation_batches(pictures, member.resize, batch_size=2, workers=workers),
+    ):
+        with pytest.raises(FileError) as raised:
+            list(batches)
+        assert raised.value.file == file
+        assert str(raised.value) == f"{file} {raised.value.message}; {raised.value.fix}"
+        assert "\n" not in str(raised.value)
+
+
+def test_an_error_of_a_file_is_the_same_in_another_process() -> None:
+    error = FileError(Path("a.png"), "is damaged", "restore it")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.file, again.message, again.fix) == (str(error), error.file, error.message, error.fix)
 
 
 def test_ranks_share_a_batch_between_them() -> None:

@@ -7,14 +7,16 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision import models
+from torchvision.ops import FrozenBatchNorm2d
 
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.backbones import BACKBONES, ThinResNet, build_backbone
 from ada_segment.panoptic.cascade import STAGE_BOX_WEIGHTS, STAGE_IOU, CascadeRoIHeads
 from ada_segment.panoptic.categories import Categories, Category
+from ada_segment.panoptic.group_norm import group_norm
 from ada_segment.panoptic.panoptic_fpn import PanopticFPN
 from ada_segment.panoptic.registry import MODELS, build_model, loss_table
 from ada_segment.panoptic.settings import ModelSettings
@@ -128,12 +130,23 @@ def test_predictions_have_the_original_size_and_lie_inside(name: str) -> None:
 
 def test_a_picture_predicts_the_same_alone_and_in_a_padded_batch() -> None:
     network = model("panoptic-fpn").eval()
-    images = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in range(2)]
-    together = network.predict(images, [(64, 64)] * 2)
-    alone = [network.predict([image], [(64, 64)])[0] for image in images]
+    sizes = [(64, 64), (50, 130), (60, 64)]
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in sizes]
+    together = network.predict(images, sizes)
+    alone = [network.predict([image], [size])[0] for image, size in zip(images, sizes, strict=True)]
+    assert any(found.instances for found in alone)
     for first, second in zip(together, alone, strict=True):
         assert (first.stuff == second.stuff).all()
         assert [i.category_id for i in first.instances] == [i.category_id for i in second.instances]
+        assert [i.score for i in first.instances] == pytest.approx([i.score for i in second.instances])
+
+
+def test_groups_of_a_norm_divide_its_channels() -> None:
+    for channels in range(1, 600):
+        groups, usual = group_norm(channels).num_groups, min(32, max(channels // 4, 1))
+        assert groups == usual or (groups < usual and channels % usual), channels
+    settings = replace(SMALL, semantic_channels=144, width=9, norm="group")
+    assert build_model(settings, Scenes(size=64).categories).semantic.ladders[0][1].num_groups == 24
 
 
 def test_the_cascade_has_the_papers_stages() -> None:
@@ -190,6 +203,39 @@ def test_files_that_are_no_weights_are_refused(tmp_path: Path) -> None:
             build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(file)))
 
 
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "mobilenet_v3_large"])
+@pytest.mark.parametrize("norm", ["batch", "frozen"])
+def test_norms_are_as_sharp_as_those_that_published_weights_were_learned_with(name: str, norm: str) -> None:
+    ours = build_backbone(replace(SMALL, backbone=name, norm=norm)).modules()
+    theirs = models.get_model(name, weights=None).modules()
+    kinds = (nn.BatchNorm2d, FrozenBatchNorm2d)
+    assert {one.eps for one in ours if isinstance(one, kinds)} == {one.eps for one in theirs if isinstance(one, kinds)}
+
+
+def test_a_file_of_mobilenet_is_what_torchvision_saves(tmp_path: Path) -> None:
+    source = models.mobilenet_v3_small(weights=None)
+    torch.save(source.state_dict(), tmp_path / "mobilenet.pth")
+    settings = replace(SMALL, backbone="mobilenet_v3_small", pretrained=str(tmp_path / "mobilenet.pth"))
+    loaded = build_backbone(settings).body.state_dict()
+    assert loaded
+    assert all(torch.equal(value, source.features.state_dict()[key]) for key, value in loaded.items())
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], torch.zeros(1), {"conv1.weight": 1}])
+def test_a_file_of_something_else_is_refused(content: object, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(ConfigError, match=r"model\.pretrained = .*other\.pth (holds|does not fit)"):
+        build_backbone(replace(SMALL, backbone="resnet18", pretrained=str(tmp_path / "other.pth")))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "thin-resnet"])
+def test_pretrained_weights_of_batch_norms_do_not_become_those_of_group_norms(name: str, tmp_path: Path) -> None:
+    torch.save(models.resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
+    for pretrained in ("default", str(tmp_path / "resnet18.pth")):
+        with pytest.raises(ConfigError, match=r"model\.norm = group .* model\.pretrained"):
+            build_backbone(replace(SMALL, backbone=name, norm="group", pretrained=pretrained))
+
+
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small"])
 def test_weights_that_cannot_be_downloaded_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:
@@ -219,6 +265,30 @@ def test_frozen_stages_and_frozen_norm_are_not_trained() -> None:
     assert {"conv1", "layer1"}.isdisjoint(trained)
     assert {"layer2", "layer3", "layer4"} <= trained
     assert not any("bn" in key for key, _ in backbone.body.named_parameters())
+
+
+@pytest.mark.parametrize("name", ["thin-resnet", "resnet18", "mobilenet_v3_small"])
+def test_training_leaves_the_frozen_stages_of_batch_norm_as_they_are(name: str) -> None:
+    settings = replace(SMALL, backbone=name, norm="batch", frozen_stages=2)
+    backbone = build_backbone(settings).train()
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    x = torch.rand(2, 3, 64, 64)
+    first = backbone.body(x)["0"]
+    assert torch.equal(first, backbone.eval().body(x)["0"]), "the first stage does not hang on the batch"
+    backbone.train()(x)
+    moved = {key.split(".")[1] for key, value in backbone.state_dict().items() if not torch.equal(value, before[key])}
+    trained = {key.split(".")[1] for key, value in backbone.body.named_parameters("body") if value.requires_grad}
+    assert moved
+    assert moved <= trained
+
+
+def test_models_stored_before_frozen_stages_held_their_statistics_load() -> None:
+    settings = replace(SMALL, backbone="resnet18", norm="batch")
+    stored = build_backbone(settings).state_dict()
+    stored["body.bn1.running_mean"] += 1
+    frozen = build_backbone(replace(settings, frozen_stages=5))
+    frozen.load_state_dict(stored)
+    assert torch.equal(frozen.state_dict()["body.bn1.running_mean"], stored["body.bn1.running_mean"])
 
 
 @pytest.mark.parametrize(

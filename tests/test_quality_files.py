@@ -5,15 +5,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from made_data import SHARED
+from made_data import SHARED, colours
+from PIL import Image
+from slow_quality import slow_counts
 
 from ada_segment.data.annotations import read_annotations
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.png import read_ids
 from ada_segment.errors import DataError
-from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
 from ada_segment.panoptic.quality import PanopticQuality, PanopticResult, Quality
 
 ORACLE = SHARED / "oracle" / "pq"
@@ -109,3 +112,35 @@ def test_real_truth_against_itself_is_perfect(name: str) -> None:
     assert result.all is not None
     # Crowds are left out of the truth, and excused in the prediction.
     assert (result.all.pq, result.all.fp, result.all.fn) == (1.0, 0, 0)
+
+
+@pytest.mark.parametrize("things", [True, False], ids=["quick", "entry by entry"])
+def test_a_crowd_of_stuff_is_a_crowd_as_in_the_reference(things: bool, tmp_path: Path) -> None:
+    categories = [{"id": 9, "name": "sky", "isthing": 0}, {"id": 90, "name": "grass", "isthing": 0}]
+    if things:
+        categories.append({"id": 3, "name": "cat", "isthing": 1})
+    ids = np.repeat(np.array([[1], [1], [2], [3]], dtype=np.int32), 6, axis=1)
+    maps = {}
+    for side, crowd in (("gt", 1), ("pred", 0)):
+        infos = [
+            {"id": 1, "category_id": 9, "iscrowd": crowd},
+            {"id": 2, "category_id": 90},
+            {"id": 3, "category_id": 9},
+        ]
+        segments = tuple(
+            Segment(one["id"], one["category_id"], isthing=False, iscrowd=bool(one.get("iscrowd"))) for one in infos
+        )
+        maps[side] = PanopticMap(ids, segments)
+        (tmp_path / side).mkdir()
+        Image.fromarray(colours(ids)).save(tmp_path / side / "0.png")
+        root = {
+            "images": [{"id": 1, "file_name": "0.jpg", "height": 4, "width": 6}],
+            "annotations": [{"image_id": 1, "file_name": "0.png", "segments_info": infos}],
+            "categories": categories,
+        }
+        (tmp_path / f"{side}.json").write_text(json.dumps(root))
+    found = quality_of_files(tmp_path / "gt.json", tmp_path / "pred.json").compute().per_class
+    for label, counts in slow_counts([(maps["pred"], maps["gt"])], 0.5).items():
+        quality = found[label]
+        assert quality is not None
+        assert [quality.tp, quality.fp, quality.fn] == counts[:3] == [1, 0, 0], label

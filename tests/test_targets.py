@@ -2,12 +2,14 @@
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ada_segment.data.scenes import Scenes
 from ada_segment.panoptic.categories import Categories, Category
-from ada_segment.panoptic.panoptic_map import Segment
+from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
 from ada_segment.panoptic.recount import recount
-from ada_segment.panoptic.targets import IGNORE, make_target
+from ada_segment.panoptic.targets import IGNORE, Target, make_target
 
 CATEGORIES = Categories([Category(3, "cat", True), Category(7, "dog", True), Category(5, "sky", False)])
 
@@ -61,3 +63,55 @@ def test_a_picture_without_instances() -> None:
     target = make_target(recount(np.ones((4, 4), dtype=np.int32), [Segment(1, 5, False)]), CATEGORIES)
     assert target["boxes"].shape == (0, 4)
     assert target["masks"].shape == (0, 4, 4)
+
+
+def slow_target(truth: PanopticMap, categories: Categories) -> Target:
+    """By comparing every pixel with every id."""
+    semantic = torch.full(truth.ids.shape, IGNORE)
+    for segment in truth.segments:
+        category = categories[segment.category_id]
+        label = 0 if category.isthing else categories.stuff_label(segment.category_id)
+        semantic[torch.from_numpy(truth.ids == segment.id)] = label
+    instances = [s for s in truth.segments if s.isthing and not s.iscrowd]
+    masks = np.zeros((len(instances), *truth.ids.shape), dtype=np.uint8)
+    boxes = np.zeros((len(instances), 4), dtype=np.int64)
+    for i, segment in enumerate(instances):
+        masks[i] = truth.ids == segment.id
+        rows, columns = np.nonzero(masks[i])
+        boxes[i] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    labels = [categories.thing_label(s.category_id) for s in instances]
+    return Target(
+        boxes=torch.from_numpy(boxes),
+        labels=torch.tensor(labels, dtype=torch.int64),
+        masks=torch.from_numpy(masks),
+        semantic=semantic,
+    )
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    classes=st.lists(st.sampled_from([(3, False), (3, True), (7, False), (5, False)]), max_size=6),
+    side=st.integers(1, 4),
+    turned=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_targets_are_those_of_comparing_every_pixel_with_every_id(
+    height: int, width: int, classes: list[tuple[int, bool]], side: int, turned: bool, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    values = np.append(0, random.choice(2**24 - 1, len(classes), replace=False) + 1).astype(np.int32)
+    blocks = random.choice(values, (-(-height // side), -(-width // side)))
+    ids = np.kron(blocks, np.ones((side, side), dtype=np.int32))[:height, :width]
+    if turned:
+        ids = ids.T  # not contiguous
+    segments = [
+        Segment(int(number), label, label != 5, iscrowd=crowd)
+        for number, (label, crowd) in zip(values[1:], classes, strict=True)
+    ]
+    truth = recount(ids, segments)
+    target, expected = make_target(truth, CATEGORIES), slow_target(truth, CATEGORIES)
+    for name, value in expected.items():
+        assert torch.equal(target[name], value), name  # type: ignore[literal-required]
+        assert target[name].dtype == value.dtype  # type: ignore[literal-required]
+        assert target[name].is_contiguous()  # type: ignore[literal-required]

@@ -27,7 +27,11 @@ class _Odd(Exception):
 
 
 def read_arrays(
-    found: Inspection, *, categories: Categories | None = None, tolerated: Container[str] = ()
+    found: Inspection,
+    *,
+    categories: Categories | None = None,
+    tolerated: Container[str] = (),
+    stuff_crowds: bool = False,
 ) -> tuple[Categories, Arrays]:
     """Read a file: a good one with checks over arrays, others entry by entry, which is slow and words what is wrong.
 
@@ -36,6 +40,7 @@ def read_arrays(
         categories: the classes, where they are known already; then the file is a prediction's, of which only
             `annotations` are looked at.
         tolerated: kinds of problem that are none here.
+        stuff_crowds: whether stuff can be a crowd; else it is none, whatever the file says.
 
     Raises:
         DataError: something fatal is wrong with the file.
@@ -43,15 +48,15 @@ def read_arrays(
     root = found.load()
     refuse_fatal(found.problems)
     try:
-        return quick_arrays(Inspection(found.path), root, categories)
+        return quick_arrays(Inspection(found.path), root, categories, stuff_crowds=stuff_crowds)
     except (_Odd, KeyError, TypeError, AttributeError, ValueError, OverflowError):
-        annotations = inspect_annotations(found, root, categories=categories)
+        annotations = inspect_annotations(found, root, categories=categories, stuff_crowds=stuff_crowds)
         refuse_fatal([problem for problem in annotations.problems if problem.kind not in tolerated])
         return annotations.categories, slow_arrays(annotations)
 
 
 def quick_arrays(
-    found: Inspection, root: dict[str, Any], categories: Categories | None = None
+    found: Inspection, root: dict[str, Any], categories: Categories | None = None, *, stuff_crowds: bool = False
 ) -> tuple[Categories, Arrays]:
     """The arrays of a good file. Any exception says that the file is not one of the plain good ones, never more."""
     annotations = root["annotations"]
@@ -84,7 +89,7 @@ def quick_arrays(
     _want(np.array_equal(declared[category], labels))
     flags = [segment.get("iscrowd", 0) for segment in segments]
     _want(set(flags) <= {0, 1})
-    isthing = np.array([category.isthing for category in categories])
+    crowds = np.array([category.isthing or stuff_crowds for category in categories])
     return categories, {
         "image_id": annotated,
         "size": np.array(sides, dtype=np.int32),
@@ -93,7 +98,7 @@ def quick_arrays(
         "segment_end": np.cumsum(counts),
         "segment_id": ids.astype(np.int32),
         "category": category.astype(np.int32),
-        "crowd": np.array(flags, dtype=bool) & isthing[category],
+        "crowd": np.array(flags, dtype=bool) & crowds[category],
     }
 
 

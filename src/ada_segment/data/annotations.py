@@ -64,14 +64,14 @@ def read_annotations(path: Path, *, categories: Categories | None = None) -> Ann
 
 
 def inspect_annotations(
-    found: Inspection, root: dict[str, Any], *, categories: Categories | None = None
+    found: Inspection, root: dict[str, Any], *, categories: Categories | None = None, stuff_crowds: bool = False
 ) -> Annotations:
-    """The same of a file that `found.load()` has parsed already."""
+    """The same of a file that `found.load()` has parsed already. stuff_crowds: whether stuff can be a crowd."""
     if categories is None:
         categories, images = inspect_categories(found, root), _images(found, root)
     else:
         images = None
-    pictures = tuple(_pictures(found, root, images, categories))
+    pictures = tuple(_pictures(found, root, images, categories, stuff_crowds))
     if not pictures and not found.problems:
         found.add("no pictures", "has no pictures", "add some to images and annotations")
     elif images is not None and not found.problems and not any(picture.segments for picture in pictures):
@@ -120,7 +120,11 @@ def _images(found: Inspection, root: dict[str, Any]) -> dict[int, dict[str, Any]
 
 
 def _pictures(
-    found: Inspection, root: dict[str, Any], images: dict[int, dict[str, Any]] | None, categories: Categories
+    found: Inspection,
+    root: dict[str, Any],
+    images: dict[int, dict[str, Any]] | None,
+    categories: Categories,
+    stuff_crowds: bool,
 ) -> Iterator[Picture]:
     """The annotated pictures; `images` is None in a prediction, where nothing depends on them."""
     seen: set[int] = set()
@@ -141,7 +145,7 @@ def _pictures(
         masks.add(mask_name)
         image = images[number] if images is not None else {}
         if found.stays_inside(mask_name):
-            segments, boxes = _segments(found, entry, categories)
+            segments, boxes = _segments(found, entry, categories, stuff_crowds)
             yield Picture(
                 image_id=number,
                 file_name=image.get("file_name", ""),
@@ -158,7 +162,7 @@ def _pictures(
 
 
 def _segments(
-    found: Inspection, entry: dict[str, Any], categories: Categories
+    found: Inspection, entry: dict[str, Any], categories: Categories, stuff_crowds: bool
 ) -> tuple[tuple[Segment, ...], tuple[Box | None, ...]]:
     segments: dict[int, Segment] = {}
     boxes: list[Box | None] = []
@@ -178,7 +182,7 @@ def _segments(
             found.add("undeclared category", message, fix)
         else:
             category = categories[label]
-            segments[number], box = _segment(found, info, category, mask)
+            segments[number], box = _segment(found, info, category, mask, stuff_crowds)
             boxes.append(box)
             if category.isthing:
                 continue
@@ -195,7 +199,9 @@ def _named(info: dict[str, Any], mask: str) -> str:
     return f"segment {info['id']} of {mask}"
 
 
-def _segment(found: Inspection, info: dict[str, Any], category: Category, mask: str) -> tuple[Segment, Box | None]:
+def _segment(
+    found: Inspection, info: dict[str, Any], category: Category, mask: str, stuff_crowds: bool
+) -> tuple[Segment, Box | None]:
     crowd, area, stated_box = info.get("iscrowd", 0), info.get("area"), info.get("bbox")
     if crowd not in (0, 1):
         found.add("malformed annotations", f"gives {_named(info, mask)} iscrowd {crowd!r}", "set it to 0 or 1")
@@ -203,7 +209,7 @@ def _segment(found: Inspection, info: dict[str, Any], category: Category, mask: 
     if crowd and not category.isthing:
         message = f"says that {_named(info, mask)} is a crowd, but {category.name} is stuff"
         found.add("crowd of stuff", message, "set iscrowd to 0: stuff cannot be counted", fatal=False)
-        crowd = 0
+        crowd = int(stuff_crowds)
     if "isthing" in info and bool(info["isthing"]) != category.isthing:
         message = f"says isthing {info['isthing']} of {_named(info, mask)}, unlike {category.name}"
         found.add("isthing contradicts", message, "take isthing out of the segment", fatal=False)

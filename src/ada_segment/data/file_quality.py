@@ -44,7 +44,8 @@ def quality_of_files(
     if processes < 1:
         raise ValueError(f"at least one process is needed, not {processes}")
     # Truth is not asked for things and stuff both: PQ of either is defined.
-    categories, arrays = read_arrays(Inspection(truth), tolerated=("no things", "no stuff"))
+    # The reference leaves out every crowd, of whatever class.
+    categories, arrays = read_arrays(Inspection(truth), tolerated=("no things", "no stuff"), stuff_crowds=True)
     true = _maps(arrays, truth_folder or truth.with_suffix(""))
     _, arrays = read_arrays(Inspection(prediction), categories=categories)
     predicted = {one.image_id: one for one in _maps(arrays, prediction_folder or prediction.with_suffix(""))}

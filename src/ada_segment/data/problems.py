@@ -23,6 +23,9 @@ class FileError(DataError):
         self.message = message
         self.fix = fix
 
+    def __reduce__(self) -> tuple[type["FileError"], tuple[Path, str, str]]:
+        return type(self), (self.file, self.message, self.fix)  # exceptions are built again from their text alone
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

@@ -28,8 +28,16 @@ class Resize:
     def __call__(self, sample: Sample) -> Sample:
         if self.size is None and self.max_size is None:
             return sample
-        size = min(sample.image.shape[-2:]) if self.size is None else self.size
-        return _join(sample, *_resize(*_split(sample), size=size, max_size=self.max_size))
+        return _join(sample, *_resize(*_split(sample), target=self._target(sample.image)))
+
+    def picture(self, image: torch.Tensor) -> torch.Tensor:
+        """The picture of a resized sample, from that of the sample: [3, H, W] uint8."""
+        target = self._target(image)
+        return image if target == list(image.shape[-2:]) else functional.resize(image, target, antialias=True)
+
+    def _target(self, image: torch.Tensor) -> list[int]:
+        size = min(image.shape[-2:]) if self.size is None else self.size
+        return _target(image, size=size, max_size=self.max_size)
 
 
 class TrainTransform:
@@ -68,7 +76,7 @@ class TrainTransform:
     def __call__(self, sample: Sample) -> Sample:
         image, ids = _split(sample)
         size = self._draw_size(min(image.shape[-2:]))
-        image, ids = _resize(image, ids, size=size, max_size=self.max_size)
+        image, ids = _resize(image, ids, target=_target(image, size=size, max_size=self.max_size))
         if self.crop is not None:
             image, ids = self.crop(image, ids)
         # Always drawn, so that the stream of random numbers does not depend on the settings of other steps.
@@ -95,15 +103,16 @@ def _join(sample: Sample, image: torch.Tensor, ids: torch.Tensor) -> Sample:
     return Sample(image=image.contiguous(), truth=truth, name=sample.name)
 
 
-def _resize(
-    image: torch.Tensor, ids: torch.Tensor, *, size: int, max_size: int | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _target(image: torch.Tensor, *, size: int, max_size: int | None) -> list[int]:
     height, width = image.shape[-2:]
     factor = size / min(height, width)
     if max_size is not None:
         factor = min(factor, max_size / max(height, width))
-    target = [max(1, round(height * factor)), max(1, round(width * factor))]
-    if target == [height, width]:
+    return [max(1, round(height * factor)), max(1, round(width * factor))]
+
+
+def _resize(image: torch.Tensor, ids: torch.Tensor, *, target: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    if target == list(image.shape[-2:]):
         return image, ids
     # torchvision's own rule for masks takes the pixel at the lower edge, half a pixel off the picture's. ids are
     # below 2^24, so float32, which the resampling works in, holds them exactly.

@@ -1,8 +1,9 @@
 """Backbones with a feature pyramid, by name."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from ada_segment.errors import ConfigError
+from ada_segment.panoptic.group_norm import group_norm
 from ada_segment.panoptic.settings import ModelSettings
 
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 MOBILENETS = ("mobilenet_v3_small", "mobilenet_v3_large")
+MOBILENETS_EPS = 1e-3  # of their batch norms
 BACKBONES = ("thin-resnet", *RESNETS, *MOBILENETS)
 """Names that need no extra; "timm:NAME" is any model of timm."""
 
 LEVELS = 4
 """Pyramid levels taken from the backbone; a fifth, for anchors only, is pooled from the last (Lin et al. 2017)."""
 
-Norm = Callable[[int], nn.Module]
+Norm = Callable[..., nn.Module]
 
 
 class PyramidBackbone(nn.Module):
@@ -80,9 +83,15 @@ def build_backbone(settings: ModelSettings) -> PyramidBackbone:
             weights cannot be downloaded.
     """
     name, norm = settings.backbone, _norm(settings.norm)
+    if settings.norm == "group" and settings.pretrained != "none":
+        raise ConfigError(
+            f"model.norm = group does not fit model.pretrained = {settings.pretrained}, weights of batch norms; set "
+            "model.norm to frozen or batch, or model.pretrained to none"
+        )
     if name == "thin-resnet":
         _no_download(settings)
         body: nn.Module = ThinResNet(settings.width, norm)
+        _load_file(body, settings)
         stages = [["stem"], ["layer1"], ["layer2"], ["layer3"], ["layer4"]]
         taken, channels, stride = stages[1:], [settings.width * 2**i for i in range(LEVELS)], 2
     elif name in RESNETS:
@@ -91,14 +100,15 @@ def build_backbone(settings: ModelSettings) -> PyramidBackbone:
         width = 256 if name in RESNETS[2:] else 64
         taken, channels, stride = stages[1:], [width * 2**i for i in range(LEVELS)], 4
     elif name in MOBILENETS:
-        body = _torchvision(settings, norm).get_submodule("features")
+        # Its published weights were learned with this one, not with batch norm's usual 1e-5.
+        own = norm if settings.norm == "group" else partial(norm, eps=MOBILENETS_EPS)
+        body = _torchvision(settings, own).get_submodule("features")
         stages, channels = _stages_by_stride(body)
         taken, stride = stages[1:], 4
     elif name.startswith("timm:"):
         return _timm_backbone(settings)
     else:
         raise ConfigError(f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)} or timm:NAME")
-    _load_file(body, settings)
     _freeze(body, stages, settings)
     getter = IntermediateLayerGetter(body, {stage[-1]: str(i) for i, stage in enumerate(taken)})
     return PyramidBackbone(getter, in_channels=channels, stride=stride, out_channels=settings.fpn_channels)
@@ -110,18 +120,22 @@ def _norm(name: str) -> Norm:
     if name == "frozen":
         return FrozenBatchNorm2d
     if name == "group":
-        return lambda channels: nn.GroupNorm(min(32, max(channels // 4, 1)), channels)
+        return group_norm
     raise ConfigError(f"norm {name!r} is unknown; choose batch, frozen or group")
 
 
 def _no_download(settings: ModelSettings) -> None:
     if settings.pretrained == "default":
-        raise ConfigError(f"pretrained = 'default' is not to be had for {settings.backbone}; give none or a local file")
+        raise ConfigError(
+            f"model.pretrained = default is not to be had for {settings.backbone}; give none or a local file"
+        )
 
 
 def _torchvision(settings: ModelSettings, norm: Norm) -> nn.Module:
     with _downloading(settings):
         model: nn.Module = models.get_model(settings.backbone, weights=_weights(settings), norm_layer=norm)
+    # Into the whole model, of which a body may be a part: so its file has the names.
+    _load_file(model, settings)
     return model
 
 
@@ -168,7 +182,9 @@ def _load_file(body: nn.Module, settings: ModelSettings) -> None:
         return
     path = Path(settings.pretrained)
     if not path.is_file():
-        raise ConfigError(f"pretrained = {settings.pretrained!r} is no file; give none, default or a file of weights")
+        raise ConfigError(
+            f"model.pretrained = {settings.pretrained} is no file; give none, default or a file of weights"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -177,16 +193,25 @@ def _load_file(body: nn.Module, settings: ModelSettings) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, safetensors and zip files fail in many ways; all mean the same to the user
-        raise ConfigError(f"pretrained = {path} cannot be read as weights: {error}") from None
+        raise ConfigError(f"model.pretrained = {path} cannot be read as weights: {error}") from None
+    if not isinstance(state, Mapping):
+        raise ConfigError(
+            f"model.pretrained = {path} holds a {type(state).__name__}; give a file of tensors by their names, which "
+            "torch.save(model.state_dict(), FILE) writes"
+        )
     own = body.state_dict()
-    fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+    fitting = {
+        key: value
+        for key, value in state.items()
+        if key in own and isinstance(value, Tensor) and value.shape == own[key].shape
+    }
     # num_batches_tracked is absent from files of old and from frozen norms.
     missing = [key for key in own if key not in fitting and not key.endswith("num_batches_tracked")]
     missing = [key for key in missing if not key.startswith(("fc.", "classifier."))]
     if missing:
         raise ConfigError(
-            f"pretrained = {path} does not fit {settings.backbone}: {len(missing)} of {len(own)} tensors are missing "
-            f"or of another shape, {missing[0]} first"
+            f"model.pretrained = {path} does not fit {settings.backbone}: {len(missing)} of {len(own)} tensors are "
+            f"missing or of another shape, {missing[0]} first"
         )
     body.load_state_dict(fitting, strict=False)
 
@@ -195,7 +220,18 @@ def _freeze(body: nn.Module, stages: list[list[str]], settings: ModelSettings) -
     if not 0 <= settings.frozen_stages <= len(stages):
         raise ConfigError(f"frozen_stages = {settings.frozen_stages} is out of bounds; give 0 to {len(stages)}")
     for name in (name for stage in stages[: settings.frozen_stages] for name in stage):
-        body.get_submodule(name).requires_grad_(False)
+        setattr(body, name, _with_fixed_norms(body.get_submodule(name)).requires_grad_(False))
+
+
+def _with_fixed_norms(module: nn.Module) -> nn.Module:
+    """The module, its batch norms replaced by such as keep their statistics in training too."""
+    if isinstance(module, nn.BatchNorm2d):
+        fixed = FrozenBatchNorm2d(module.num_features, eps=module.eps)
+        fixed.load_state_dict(module.state_dict())
+        return fixed
+    for name, child in module.named_children():
+        setattr(module, name, _with_fixed_norms(child))
+    return module
 
 
 def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:

@@ -30,11 +30,18 @@ def quality(
     ious: Sequence[float] = (0.5,),
 ) -> PanopticQuality:
     """PQ of predictions merged with `thresholds`, in the order of the pictures."""
-    things = frozenset(category.id for category in categories.things)
     result = PanopticQuality(categories, thresholds=ious)
+    add_to(result, predictions, truths, thresholds)
+    return result
+
+
+def add_to(
+    result: PanopticQuality, predictions: Sequence[Prediction], truths: Sequence[PanopticMap], thresholds: Thresholds
+) -> None:
+    """Count more pictures, their predictions merged with `thresholds`."""
+    things = frozenset(category.id for category in result.categories.things)
     for prediction, truth in zip(predictions, truths, strict=True):
         result.update(merge(prediction, thresholds, things), truth)
-    return result
 
 
 def tune(

@@ -55,6 +55,14 @@ def boxes(ids: NDArray[np.int32]) -> dict[int, Box]:
     return {number: (left, top, w, h) for number, (left, top, w, h) in zip(known.tolist(), corners, strict=True)}
 
 
+def relabelled(ids: NDArray[np.int32], labels: Mapping[int, int], *, other: int) -> NDArray[np.int64]:
+    """The label of each pixel by its id, `other` where the id has none: [H, W] int64. ids: [H, W] int32."""
+    values, lengths, _ = _runs(ids)
+    known, local = np.unique(values, return_inverse=True)
+    of_known = np.array([labels.get(number, other) for number in known.tolist()], dtype=np.int64)
+    return np.repeat(of_known[local], lengths).reshape(ids.shape)
+
+
 def _runs(
     ids: NDArray[np.int32], *, by_row: bool = False
 ) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.intp]]:

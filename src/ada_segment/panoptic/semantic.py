@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ada_segment.panoptic.group_norm import group_norm
 from ada_segment.panoptic.targets import IGNORE
 
 
@@ -26,7 +27,7 @@ class SemanticBranch(nn.Module):
             for step in range(max(level, 1)):
                 stages += [
                     nn.Conv2d(in_channels if step == 0 else channels, channels, 3, padding=1, bias=False),
-                    nn.GroupNorm(min(32, channels // 4), channels),
+                    group_norm(channels),
                     nn.ReLU(inplace=True),
                 ]
                 if level > 0:

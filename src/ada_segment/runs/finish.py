@@ -42,6 +42,7 @@ def finish_run(
     thresholds, _ = tune(predictions, truths, categories)
     about: Any = member.network.about
     store_model(out, state, categories, thresholds, model=about)
+    del predictions, truths  # or both splits' would be held at once
     observer.said(f"scoring {len(splits.test)} test pictures")
     predictions, truths = member.predict(splits.test)
     metrics = measure(predictions, truths, categories, split="test", tuned=thresholds)

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from ada_segment.data.sample import PanopticDataset, Sample
+from ada_segment.data.sample import PanopticDataset
+from ada_segment.data.transforms import Resize
 from ada_segment.errors import ConfigError
-from ada_segment.panoptic.calibration import SCORES, SOFT_IOUS, quality
+from ada_segment.panoptic.calibration import SCORES, SOFT_IOUS, add_to
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.merge import Thresholds
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -22,7 +23,7 @@ REWARDS = ("pq", "pq-tuned", "pq-soft")
 def predict_all(
     model: Any,
     dataset: PanopticDataset,
-    resize: Callable[[Sample], Sample],
+    resize: Resize,
     *,
     batch_size: int,
     workers: int = 0,
@@ -30,22 +31,44 @@ def predict_all(
     rank: int = 0,
     ranks: int = 1,
 ) -> tuple[list[Prediction], list[PanopticMap]]:
-    """Candidates and truths of all pictures, in their order; of every `ranks`-th one from number `rank` on, where
-    several share them. `model` is a PanopticModel; its mode is put back."""
-    was_training = model.training
-    model.eval()
+    """Candidates and truths of all pictures, in their order. Arguments as of `predict_each`."""
     predictions: list[Prediction] = []
     truths: list[PanopticMap] = []
+
+    def take(predicted: list[Prediction], true: list[PanopticMap]) -> None:
+        predictions.extend(predicted)
+        truths.extend(true)
+
+    predict_each(
+        take, model, dataset, resize, batch_size=batch_size, workers=workers, device=device, rank=rank, ranks=ranks
+    )
+    return predictions, truths
+
+
+def predict_each(
+    take: Callable[[list[Prediction], list[PanopticMap]], None],
+    model: Any,
+    dataset: PanopticDataset,
+    resize: Resize,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    ranks: int = 1,
+) -> None:
+    """Give `take` the candidates and truths of one batch after the other; of every `ranks`-th picture from number
+    `rank` on, where several share them. `model` is a PanopticModel; its mode is put back."""
+    was_training = model.training
+    model.eval()
     try:
-        for images, truth in evaluation_batches(
+        for images, truths in evaluation_batches(
             dataset, resize, batch_size=batch_size, workers=workers, rank=rank, ranks=ranks
         ):
-            sizes = [(int(t.ids.shape[0]), int(t.ids.shape[1])) for t in truth]
-            predictions += model.predict([image.to(device) for image in images], sizes)
-            truths += truth
+            sizes = [(int(t.ids.shape[0]), int(t.ids.shape[1])) for t in truths]
+            take(model.predict([image.to(device) for image in images], sizes), truths)
     finally:
         model.train(was_training)
-    return predictions, truths
 
 
 def check_reward(name: str) -> None:
@@ -54,19 +77,37 @@ def check_reward(name: str) -> None:
         raise ConfigError(f"reward {name!r} is unknown; choose one of {', '.join(REWARDS)}")
 
 
+class RewardParts:
+    """What the reward `name` is taken over, of pictures that come batch by batch (see `TrainingSettings.reward`).
+
+    Attributes:
+        parts: the PQ at each of its merge thresholds. Where several ranks have a share of the pictures each, the counts
+            of these are what to add.
+
+    Raises:
+        ConfigError: there is no reward of that name.
+    """
+
+    def __init__(self, name: str, categories: Categories) -> None:
+        check_reward(name)
+        usual = Thresholds()
+        ious = SOFT_IOUS if name == "pq-soft" else (0.5,)
+        self._tried = [usual] if name == "pq" else [replace(usual, score=score) for score in SCORES]
+        self.parts = [PanopticQuality(categories, thresholds=ious) for _ in self._tried]
+
+    def update(self, predictions: list[Prediction], truths: list[PanopticMap]) -> None:
+        """Count a batch."""
+        for part, thresholds in zip(self.parts, self._tried, strict=True):
+            add_to(part, predictions, truths, thresholds)
+
+
 def reward_parts(
     name: str, predictions: list[Prediction], truths: list[PanopticMap], categories: Categories
 ) -> list[PanopticQuality]:
-    """The PQ at each of the merge thresholds that the reward `name` is taken over (see `TrainingSettings.reward`).
-
-    Where several ranks have a share of the pictures each, the counts of these are what to add. Raises like
-    `check_reward`.
-    """
-    check_reward(name)
-    usual = Thresholds()
-    ious = SOFT_IOUS if name == "pq-soft" else (0.5,)
-    tried = [usual] if name == "pq" else [replace(usual, score=score) for score in SCORES]
-    return [quality(predictions, truths, categories, thresholds, ious=ious) for thresholds in tried]
+    """The parts of `RewardParts` of these pictures. Raises like it."""
+    reward = RewardParts(name, categories)
+    reward.update(predictions, truths)
+    return reward.parts
 
 
 def reward_of(parts: Iterable[PanopticQuality]) -> float:

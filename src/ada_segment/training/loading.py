@@ -1,12 +1,15 @@
 """Batches of pictures and targets, the same for the same seed however many processes read them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ada_segment.data.sample import PanopticDataset, Sample
+from ada_segment.data.transforms import Resize
+from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.targets import Target, make_target
 
@@ -34,16 +37,27 @@ class _Augmented(Dataset[tuple[Tensor, Target]]):
 class _Resized(Dataset[tuple[Tensor, PanopticMap]]):
     """Pictures in the network's size beside their truth in its own."""
 
-    def __init__(self, dataset: PanopticDataset, resize: Callable[[Sample], Sample]) -> None:
+    def __init__(self, dataset: PanopticDataset, resize: Resize) -> None:
         self.dataset = dataset
         self.resize = resize
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
     def __getitem__(self, index: int) -> tuple[Tensor, PanopticMap]:
         sample = self.dataset[index]
-        return self.resize(sample).image, sample.truth
+        return self.resize.picture(sample.image), sample.truth
+
+
+class _Told(Dataset[Any]):
+    """Rows of another dataset, or the error of one that cannot be read: raised in a helper process, it would become
+    another error with a traceback for its text."""
+
+    def __init__(self, rows: Dataset[Any]) -> None:
+        self.rows = rows
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self.rows[key]
+        except AdaSegmentError as error:
+            return error
 
 
 class _EpochOrder:
@@ -79,39 +93,61 @@ def training_batches(
     workers: int,
     rank: int = 0,
     ranks: int = 1,
-) -> Iterable[TrainBatch]:
-    """One epoch in an order drawn from `seed`, every picture with a random stream of its own."""
+) -> Iterator[TrainBatch]:
+    """One epoch in an order drawn from `seed`, every picture with a random stream of its own.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
     order = _EpochOrder(len(dataset), batch_size=batch_size, seed=seed, rank=rank, ranks=ranks)
-    return DataLoader(
-        _Augmented(dataset, transform),
-        batch_sampler=order,
-        num_workers=workers,
-        collate_fn=_columns,
-        generator=torch.Generator(),
+    return _raised(
+        DataLoader(
+            _Told(_Augmented(dataset, transform)),
+            batch_sampler=order,
+            num_workers=workers,
+            collate_fn=_columns,
+            generator=torch.Generator(),
+        )
     )
 
 
 def evaluation_batches(
     dataset: PanopticDataset,
-    resize: Callable[[Sample], Sample],
+    resize: Resize,
     *,
     batch_size: int,
     workers: int,
     rank: int = 0,
     ranks: int = 1,
-) -> Iterable[EvalBatch]:
-    """All pictures of one rank in their order, resized, each with its truth in the original size."""
-    return DataLoader(
-        _Resized(dataset, resize),
-        batch_size=batch_size,
-        sampler=range(rank, len(dataset), ranks),
-        num_workers=workers,
-        collate_fn=_columns,
-        # A loader draws a seed for its processes; from a generator of its own, so that evaluating leaves no trace.
-        generator=torch.Generator(),
+) -> Iterator[EvalBatch]:
+    """All pictures of one rank in their order, resized, each with its truth in the original size.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    return _raised(
+        DataLoader(
+            _Told(_Resized(dataset, resize)),
+            batch_size=batch_size,
+            sampler=range(rank, len(dataset), ranks),
+            num_workers=workers,
+            collate_fn=_columns,
+            # A loader draws a seed for its processes; from a generator of its own, so that evaluating leaves no trace.
+            generator=torch.Generator(),
+        )
     )
 
 
-def _columns(rows: list[tuple[Tensor, object]]) -> tuple[list[Tensor], list[object]]:
+def _columns(rows: list[Any]) -> tuple[list[Any], list[Any]] | AdaSegmentError:
+    for row in rows:
+        if isinstance(row, AdaSegmentError):
+            return row
     images, truths = zip(*rows, strict=True)
     return list(images), list(truths)
+
+
+def _raised(batches: Iterable[Any]) -> Iterator[Any]:
+    for batch in batches:
+        if isinstance(batch, AdaSegmentError):
+            raise batch
+        yield batch

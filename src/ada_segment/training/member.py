@@ -1,8 +1,8 @@
 """Panoptic training as a member of a population: one model, its optimiser, its pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import build_model
 from ada_segment.panoptic.settings import ModelSettings
-from ada_segment.training.evaluation import check_reward, predict_all, reward_of, reward_parts
+from ada_segment.training.evaluation import RewardParts, check_reward, predict_all, predict_each, reward_of
 from ada_segment.training.fabric import Fabric
 from ada_segment.training.loading import steps_per_epoch, training_batches
 from ada_segment.training.optimisation import build_optimizer, learning_rate
@@ -25,6 +25,7 @@ from ada_segment.training.warm_start import Start, start_from
 from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
 from ada_segment.weighting.registry import equal
 
+_T = TypeVar("_T")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
@@ -165,15 +166,18 @@ class PanopticMember:
             self.ema.update_parameters(self.network)
 
     def evaluate(self) -> float:
-        """The reward on the reward split, in percent. Of several ranks each predicts and scores a share of it."""
+        """The reward on the reward split, in percent. Of several ranks each predicts and scores a share of it.
+
+        Batch by batch, since all predictions of a large split do not fit in memory.
+        """
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         share_buffers(self.fabric, self._predicting)
         with raised_alike(self.fabric):
-            predictions, truths = self.predict(self.reward_set, rank=rank, ranks=ranks)
-            parts = reward_parts(self.settings.reward, predictions, truths, self.reward_set.categories)
-        for part in parts:
+            reward = RewardParts(self.settings.reward, self.reward_set.categories)
+            self._by(partial(predict_each, reward.update), self.reward_set, rank=rank, ranks=ranks)
+        for part in reward.parts:
             part.counts = summed(self.fabric, part.counts)
-        return reward_of(parts)
+        return reward_of(reward.parts)
 
     def predict(
         self, dataset: PanopticDataset, *, rank: int = 0, ranks: int = 1
@@ -182,8 +186,12 @@ class PanopticMember:
 
         `rank`, `ranks`: see `predict_all`; whoever calls it, it does not wait for the others.
         """
+        return self._by(predict_all, dataset, rank=rank, ranks=ranks)
+
+    def _by(self, predict: Callable[..., _T], dataset: PanopticDataset, *, rank: int, ranks: int) -> _T:
+        """`predict_all` or `predict_each` by this member."""
         with self.fabric.autocast():
-            return predict_all(
+            return predict(
                 self._predicting,
                 dataset,
                 self.resize,

@@ -58,7 +58,8 @@ class AugmentationSettings:
     flip: float = 0.5
     """Probability of a horizontal flip."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """Factors, least and greatest, that the size is multiplied by in training."""
+    """Factors, least and greatest, that the size is multiplied by in training, drawn log-uniformly; max_size still
+    bounds the longer side, so that above it no factor enlarges."""
     crop: int | None = None
     """Side of a random crop in training; none for the whole picture."""
     colour: float = 0.0

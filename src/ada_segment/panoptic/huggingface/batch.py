@@ -65,7 +65,7 @@ class Batching:
         """A batch of uint8 pictures [3, H, W], RGB."""
         fitted = [self._fit(image[None].float(), "bilinear")[0] for image in images]
         sizes = [(image.shape[-2], image.shape[-1]) for image in fitted]
-        shape = self._shape(sizes)
+        shape = self.shape(fitted)
         mean, std = (fitted[0].new_tensor(values)[:, None, None] for values in (self.mean, self.std))
         pixels = torch.stack([_pad((image / 255 - mean) / std, shape) for image in fitted])
         inside = torch.stack([_pad(image.new_ones(image.shape[-2:], dtype=torch.int64), shape) for image in fitted])
@@ -80,7 +80,7 @@ class Batching:
         stuff = [position[categories.stuff[label - 1].id] for label in found]
         labels = torch.tensor(things + stuff, dtype=torch.int64, device=masks.device)
         if len(masks):
-            masks = self._fit(masks[None].float(), "nearest")[0] > 0
+            masks = self._fit(masks[None].float(), "nearest-exact")[0] > 0
             left = masks.flatten(1).any(1)  # shrinking can take the last pixel of a small segment
             masks, labels = masks[left], labels[left]
         if not len(masks):
@@ -99,10 +99,11 @@ class Batching:
         size = [max(round(side * self.square / longest), 1) for side in pictures.shape[-2:]]
         return F.interpolate(pictures, size=size, mode=mode, antialias=mode == "bilinear")
 
-    def _shape(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    def shape(self, images: Sequence[Tensor]) -> tuple[int, int]:
+        """Height and width of a batch of pictures [3, H, W]."""
         if self.square is not None:
             return self.square, self.square
-        height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
+        height, width = (max(image.shape[axis] for image in images) for axis in (-2, -1))
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
 

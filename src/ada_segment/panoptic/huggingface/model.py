@@ -24,7 +24,7 @@ from ada_segment.panoptic.huggingface.library import transformers_for
 from ada_segment.panoptic.huggingface.pretrained import build_network, load_network
 from ada_segment.panoptic.huggingface.raw_losses import raw_losses
 from ada_segment.panoptic.huggingface.texts import Texts
-from ada_segment.panoptic.prediction import Prediction
+from ada_segment.panoptic.prediction import Prediction, predict_by_shape
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.panoptic.targets import Target
 
@@ -92,6 +92,9 @@ class HuggingFaceModel(nn.Module):
     @torch.no_grad()
     def predict(self, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         """Candidates for each picture, in its original size. The module has to be in evaluation mode."""
+        return predict_by_shape(self._predict, images, sizes, [self._batching.shape([image]) for image in images])
+
+    def _predict(self, images: Sequence[Tensor], sizes: Sequence[tuple[int, int]]) -> list[Prediction]:
         batch = self._batching.pictures(images)
         classes, masks = self._dialect.logits(self.network(**self._dialect.inference_inputs(batch)))
         return [
