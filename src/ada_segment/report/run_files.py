@@ -21,7 +21,6 @@ REWARDS = {
     "pq-soft": "soft PQ on the reward split, %",
 }
 PICTURES = 12  # most that are shown
-SCENES = "scenes"
 SCENES_DRAWN_BY = ("data.scenes_test", "data.split_seed", "augmentation.size")
 """What sets generated test pictures apart; those of a folder are all that its val holds."""
 
