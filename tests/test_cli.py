@@ -1,5 +1,6 @@
 """The command line: its names and flags are a contract; what is wrong is one line, never a traceback."""
 
+import errno
 import json
 import re
 import shlex
@@ -215,6 +216,11 @@ def test_one_model_is_trained_with_the_settings_of_a_search(
         (["train", "--set", "search.members=3"], "search.members"),
         (["train", "--set", "search.strategy=pbt"], "search.strategy"),
         (["train", "--set", "search.settings.memory=3"], "search.settings"),
+        (["train", "--epochs", "7", "--set", "search.rounds=3"], "search.rounds = 3"),
+        (["search", "--ray-address", "auto"], "search.ray_address = auto"),
+        (["search", "--workers", "2"], "workers = 2"),
+        (["search", "--set", "search.settings.first_step=-1e-3"], "search.settings.first_step = -0.001"),
+        (["train", "--weights", "dwa", "--set", "search.settings.temperature=hot"], "search.settings.temperature"),
         (["train", "--weights", "weights.json", "--set", "search.settings.memory=3"], "search.settings"),
         (["search", "--set", "search.weights=dwa"], "search.weights"),
         (["search", "--set", "training.learning_rate=null"], "training.learning_rate"),
@@ -399,6 +405,22 @@ def compare(found: object, expected: object) -> None:
 
 def test_pq_of_missing_files_is_one_line(command: Command, tmp_path: Path) -> None:
     refused(command("pq", "--truth", tmp_path / "a.json", "--prediction", tmp_path / "b.json"), "a.json")
+
+
+def test_figures_that_cannot_be_kept_are_shown(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, value: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    quality = {"all": {"pq": 0.4321, "sq": 0.5, "rq": 0.5, "n": 1}, "things": None, "stuff": None, "per_class": {}}
+    metrics = {"split": "test", "pictures": 3, "usual": quality, "tuned": quality}
+    monkeypatch.setattr("ada_segment.runs.evaluation.evaluate_run", lambda *_, **__: metrics)
+    monkeypatch.setattr("ada_segment.storage.write_json", full)
+    result = command("evaluate", tmp_path, "--out", tmp_path / "m.json")
+    refused(result, "m.json: No space left on device")
+    assert "43.2" in result[1]
+    refused(command("evaluate", tmp_path, "--out", tmp_path), "is a folder")
 
 
 @pytest.mark.parametrize("words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PHOTO", "--out", "OUT"]])

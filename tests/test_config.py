@@ -65,6 +65,14 @@ def test_settings_of_a_strategy_go_with_it(flags: dict[str, object], kept: dict[
     assert resolve(file=file, flags=flags).search.settings == kept
 
 
+def test_settings_of_a_library_s_model_go_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("model: {name: 'hf:detr-panoptic', hf: {num_queries: 5}}\n")
+    for name, kept in (("hf:eomt", {"num_queries": 5}), ("panoptic-fpn", {})):
+        assert resolve(file=file, flags={"model.name": name}).model.hf == kept
+    assert resolve(file=file, flags={"model.hf.d_model": 8}).model.hf == {"num_queries": 5, "d_model": 8}
+
+
 def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
     before, after = resolve(preset="r50-1x"), resolve(preset="r50-1x", flags={"augmentation.size": 400})
     assert after.augmentation.max_size == round(before.augmentation.max_size / 2)  # type: ignore[operator]
@@ -89,6 +97,7 @@ def test_epochs_set_the_rounds() -> None:
         ({"training": {"learning_rate": 1}}, "unknown setting training.learning_rate"),
         ({"training": {"batchsize": 1}}, "the nearest is training.batch_size"),
         ({"training": {"lr": "fast"}}, "training.lr = 'fast' is not a number"),
+        ({"training": {"lr": 10**400}}, "is not a number"),
         ({"training": {"lr": float("nan")}}, "training.lr = nan is not a number"),
         ({"training": {"batch_size": 1.5}}, "training.batch_size = 1.5 is not a whole number"),
         ({"training": {"batch_size": True}}, "is not a whole number"),
@@ -137,8 +146,62 @@ def test_unknown_presets_and_files_are_refused(tmp_path: Path) -> None:
 
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
 def test_values_on_the_command_line_are_read_as_in_a_file(value: float) -> None:
-    assert parse_value(str(value).lower()) == value or isinstance(value, float)  # YAML reads 1e+16 as text
+    given = parse_value(str(value).lower())
+    assert resolve(flags={"search.settings.any": given}).search.settings == {"any": value}
+    assert given == value or "e" in given  # YAML reads 1e+16 as text
+    if not isinstance(value, bool):
+        assert resolve(flags={"training.lr": parse_value(str(abs(value) + 1e-3))}).training.lr == abs(value) + 1e-3
     assert resolve(flags={"training.lr": abs(value) + 1e-3}).training.lr == abs(float(value)) + 1e-3 or value is True
+
+
+def test_settings_of_no_known_type_are_read_as_the_others_are(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "search: {settings: {learning_rate: 1e-3, memory: none, many: [1E2, none, {deep: -.5e1}], "
+        "learned: '2024', text: e5, whole: 2, far: 1e300, none: 1}}\n"
+    )
+    found = resolve(file=file).search.settings
+    many = [100, None, {"deep": -5}]
+    assert found == {"learning_rate": 0.001, "memory": None, "many": many, "learned": "2024", "text": "e5", "whole": 2,
+                     "far": 1e300, "none": 1}  # fmt: skip
+    assert isinstance(found["many"][0], int)
+    assert isinstance(found["far"], float)
+    flags = {"model.hf.layer_norm_eps": parse_value("1e-6"), "model.hf.id2label": {0: "none of them"}}
+    assert resolve(flags=flags).model.hf == {"layer_norm_eps": 1e-6, "id2label": {0: "none of them"}}
+    again = tmp_path / "again.yaml"
+    again.write_text(to_yaml(resolve(file=file)))
+    assert resolve(file=again).search.settings == found
+
+
+def test_whole_numbers_stay_what_they_are() -> None:
+    for seed in (2**53 + 1, str(2**53 + 1)):
+        assert resolve(flags={"seed": seed}).seed == 2**53 + 1
+    assert resolve(flags={"seed": "1e3", "training.batch_size": 8.0}).seed == 1000
+    for key in ("seed", "data.split_seed"):
+        assert resolve(flags={key: 2**63 - 1})
+        with pytest.raises(ConfigError, match=rf"{key} = {2**63} is out of bounds"):
+            resolve(flags={key: 2**63})
+
+
+def test_a_size_beside_what_is_no_size_is_refused_and_beside_nothing_taken(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    for text in ("augmentation:", "augmentation: {size: 0}"):
+        file.write_text(text)
+        assert resolve(file=file, flags={"augmentation.size": 64}).augmentation.size == 64
+    file.write_text("augmentation: {size: 32, train_sizes: [a]}")
+    with pytest.raises(ConfigError, match=r"augmentation\.train_sizes = 'a' is not a whole number"):
+        resolve(file=file, flags={"augmentation.size": 64})
+    file.write_text("augmentation: {size: 32, train_sizes: ['32', 48.0]}")
+    assert resolve(file=file, flags={"augmentation.size": 64}).augmentation.train_sizes == (64, 96)
+
+
+@pytest.mark.parametrize("text", ["2020-13-45", "1" * 5000, "[1"])
+def test_what_yaml_cannot_read_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read as a value"):
+        parse_value(text)
+    (tmp_path / "mine.yaml").write_text(f"seed: {text}\n")
+    with pytest.raises(ConfigError, match="is no YAML"):
+        read_yaml(tmp_path / "mine.yaml")
 
 
 def test_scenes_are_tiny_and_folders_small() -> None:

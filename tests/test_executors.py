@@ -21,9 +21,10 @@ from worker_members import Crowded, Says, Toys, broken, deadly, without_times
 from ada_segment.errors import ConfigError, DataError, RunError, SearchError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.claim import claimed
-from ada_segment.population.executors import ExecutorSettings, processes
+from ada_segment.population.executors import ExecutorSettings, pool, processes
+from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.executors.local import LocalExecutor
-from ada_segment.population.executors.pool import Unfit, _cannot_make
+from ada_segment.population.executors.pool import Done, Event, Ready, Unfit, _cannot_make
 from ada_segment.population.executors.private_folder import PrivateFolder
 from ada_segment.population.executors.processes import PREFIX
 from ada_segment.population.search import SearchResult, search
@@ -135,6 +136,65 @@ def test_workers_that_cannot_live_end_the_search() -> None:
         run(deadly, executor=settings)
 
 
+class NoRoom:
+    """A crew of which only some places can be filled; every wait takes a minute, after which each job is done."""
+
+    def __init__(self, size: int, room: set[int]) -> None:
+        self.size, self.room = size, room
+        self.now, self.events, self.waiting = 0.0, list[Event](), set[int]()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def start(self, place: int) -> None:
+        if place in self.room:
+            self.events.append(Ready(place))
+        else:
+            self.waiting.add(place)
+
+    def publish(self, states: Any) -> None: ...
+
+    def give(self, place: int, job: Any) -> None:
+        self.events.append(Done(place, Outcome(index=job.index if job else 0, state={})))
+
+    def wait(self, seconds: float | None) -> list[Event]:
+        self.now += 60
+        events, self.events = self.events, []
+        return events
+
+    def stop(self, place: int) -> None:
+        self.waiting.discard(place)
+
+    def close(self) -> None: ...
+
+
+def in_pool(crew: NoRoom, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a pool says in the course of forty rounds."""
+    monkeypatch.setattr(pool, "time", crew)
+    said: list[str] = []
+    made = pool.Pool(crew, settings=ExecutorSettings(kind="ray", time_limit=100, restarts=3), say=said.append)
+    made.initial_state()
+    for round in range(40):
+        jobs = [Job(index=k, round=round, seed=0, weights={}, state={}) for k in range(3)]
+        assert all(outcome.failure is None for outcome in made.run(jobs, lambda outcome: None))
+    return said
+
+
+def test_a_place_without_room_is_given_up_where_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = NoRoom(3, {1})
+    said = in_pool(crew, monkeypatch)
+    assert [text.endswith("it is started again") for text in said].count(True) == 2 * 3
+    for place in (0, 2):
+        text = f"worker {place} was lost 4 times before it had made its member (it took too long to start); "
+        assert said.count(f"{text}the others go on without it") == 1
+    assert crew.waiting == set()
+
+
+def test_a_search_ends_where_there_is_no_room_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SearchError, match=r"lost 4 times before it had made its member.*took too long to start"):
+        in_pool(NoRoom(2, set()), monkeypatch)
+
+
 def test_workers_end_when_the_search_is_killed(tmp_path: Path) -> None:
     """They remove the private folder, too."""
     pids, place = tmp_path / "pids", tmp_path / "place"
@@ -195,6 +255,11 @@ def test_private_folders_of_killed_processes_are_removed_and_no_others(tmp_path:
         ({"time_limit": 0}, "time_limit = 0"),
         ({"workers": 2}, "workers = 2 does not go with executor local"),
         ({"time_limit": 5.0}, "time_limit does not go with executor local"),
+        ({"processes_per_member": 2}, "processes_per_member = 2 does not go with executor local"),
+        ({"kind": "ray", "processes_per_member": 2}, "processes_per_member = 2 does not go with executor ray"),
+        ({"gpus": 1}, "gpus = 1 does not go with executor local; choose ray"),
+        ({"kind": "processes", "cpus": 2}, "cpus = 2 does not go with executor processes"),
+        ({"kind": "processes", "ray_address": "auto"}, "ray_address = auto does not go with executor processes"),
     ],
 )
 def test_unusable_settings(how: dict[str, Any], text: str) -> None:
@@ -269,7 +334,14 @@ def test_settings_that_another_start_has_written_stay(tmp_path: Path) -> None:
 def test_the_settings_of_a_run_say_where_its_members_train() -> None:
     assert place_of(small()) == ExecutorSettings(threads=1)
     two = place_of(small(search__executor="processes", search__workers=3, training__devices=2, search__threads=2))
-    assert two == ExecutorSettings(kind="processes", workers=3, threads=2, processes_per_member=2)
+    assert two == ExecutorSettings(kind="processes", workers=3, threads=2, processes_per_member=2, gpus=0)
+    anywhere = {"search__executor": "ray", "training__accelerator": "auto", "search__ray_address": "auto"}
+    assert (place_of(small(**anywhere)).gpus, place_of(small(**anywhere)).ray_address) == (None, "auto")
+    assert place_of(small(search__executor="ray")).gpus == 0
+    assert place_of(small(search__executor="ray", search__ray_gpus=0.5)).gpus == 0.5
+    for key, value in (("ray_address", "auto"), ("ray_cpus", 2), ("ray_gpus", 1)):
+        with pytest.raises(ConfigError, match=rf"search\.{key} = {value}.* does not go with search\.executor = local"):
+            place_of(small(**{f"search__{key}": value}))
     with pytest.raises(ConfigError, match="unknown executor 'moon'"):
         place_of(small(search__executor="moon"))
     with pytest.raises(ConfigError, match=r"training\.devices = 2 does not go with search\.executor = ray"):
@@ -296,6 +368,20 @@ def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes._gpus() == ["GPU-a", "GPU-b"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert processes._gpus() == ["0", "1"]
+
+
+@pytest.mark.parametrize(("gpus", "workers"), [(None, 1), (0, 3)])
+def test_members_on_cpus_have_a_core_each_beside_a_gpu_too(
+    gpus: int | None, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(processes, "_cores", lambda: 3)
+    monkeypatch.setattr(processes.ProcessCrew, "start", lambda crew, place: sizes.append(crew.size))
+    settings = ExecutorSettings(kind="processes", gpus=gpus)
+    processes.process_pool(Toys(), seed=0, members=8, settings=settings, say=print).close()
+    assert sizes == [workers] * workers
 
 
 def test_the_local_executor_is_one() -> None:

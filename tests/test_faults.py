@@ -1,6 +1,7 @@
 """Nights with faults: searches and workers that are killed, members that go wrong, disks that are full, Ctrl-C."""
 
 import contextlib
+import errno
 import mmap
 import multiprocessing
 import os
@@ -26,7 +27,7 @@ from ada_segment.population.interruption import Interruption
 from ada_segment.population.journal import read_journal
 from ada_segment.population.run_folder import RunFolder
 from ada_segment.population.search import SearchResult, _job_seed, search
-from ada_segment.storage import load_state, write_text
+from ada_segment.storage import load_state, write_text, write_whole
 
 TESTS = Path(__file__).parent
 
@@ -142,8 +143,41 @@ def test_what_a_kill_leaves_of_a_writing_is_removed_later_and_nothing_else(tmp_p
     ]
     for name in ours + others:
         (folder / name).write_text("part of it")
+    ours.append("checkpoints/.round-00001.safetensors.a_zmkst8")
+    (folder / ours[-1]).mkdir()
+    (folder / ours[-1] / ".tmpAbC012").write_text("part of it")
     run(out=folder, rounds=2, resume=True)
     assert [name for name in ours + others if (folder / name).exists()] == others
+
+
+KILLED_WRITING = """
+import resource, signal, sys
+from pathlib import Path
+from toy_members import NAMES
+from worker_members import Says, Toys
+from ada_segment import search
+
+class Kills(Says):
+    def round_finished(self, record):
+        if record["round"] == 1:  # the system kills it in the middle of the next large file
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+search(Toys(state=50_000), losses=NAMES, rounds=4, members=4, out=Path(sys.argv[1]), observer=Kills())
+"""
+
+
+def test_a_kill_while_a_large_state_is_written_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    whole = run(Toys(state=50_000), out=tmp_path / "whole")
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    ended = subprocess.run([sys.executable, "-c", KILLED_WRITING, str(tmp_path / "run")], env=environment, check=False)
+    assert ended.returncode == -signal.SIGXFSZ
+    assert len(list((tmp_path / "run" / "checkpoints").glob(".*/*"))) == 1  # what the library was writing
+    resumed = run(Toys(state=50_000), out=tmp_path / "run", resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+    names, others = (sorted(p.relative_to(tmp_path / n) for p in (tmp_path / n).rglob("*")) for n in ("run", "whole"))
+    assert names == others
 
 
 def test_what_a_kill_leaves_before_the_first_round_does_not_stop_the_next_start(tmp_path: Path) -> None:
@@ -399,7 +433,7 @@ except RunError as error:
 """
 
 
-@pytest.mark.parametrize("size", [0, 1500])
+@pytest.mark.parametrize("size", [0, 5000])
 def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tmp_path: Path, size: int) -> None:
     """At once, and when there is room for the journal's line but not for the checkpoint."""
     whole = run()
@@ -412,8 +446,9 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tmp_path: P
     )
     assert ran.returncode == 0, ran.stderr
     assert "File too large" in ran.stdout
+    assert ran.stdout.startswith(str(tmp_path / "run" / ("checkpoints/round-00002" if size else "history.jsonl")))
     assert "go on with resume" in ran.stdout
-    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    names = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("round-*"))
     assert names == [f"round-0000{k}.{end}" for k in range(2) for end in ("json", "safetensors")]
     resumed = run(out=tmp_path / "run", resume=True)
     assert without_times(resumed.journal) == without_times(whole.journal)
@@ -437,6 +472,17 @@ def test_a_file_that_cannot_be_written_is_named_as_it_was_asked_for(tmp_path: Pa
         with pytest.raises(OSError, match=re.escape(f"'{path}'")):
             write_text(path, "a file that cannot be")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("cannot be drawn")])
+def test_a_full_disk_names_the_file_too(tmp_path: Path, error: OSError) -> None:
+    def write(temporary: Path) -> None:
+        raise error
+
+    with pytest.raises(OSError, match=r"(No space|cannot be drawn)") as caught:
+        write_whole(tmp_path / "report.html", write)
+    assert (caught.value.filename, caught.value.errno) == (str(tmp_path / "report.html"), error.errno or 0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_interruption_waits_for_what_is_being_written_the_second_does_not() -> None:

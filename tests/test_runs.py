@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from small_runs import arguments, small
 
+from ada_segment.config import to_yaml
 from ada_segment.data.check import check_folder
 from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.picture import read_picture_size
@@ -23,7 +24,7 @@ from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
 from ada_segment.population.observer import Silent
 from ada_segment.runs.data import open_part
-from ada_segment.runs.evaluation import evaluate_run, metrics_file
+from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
 from ada_segment.runs.settings_file import read_settings
@@ -259,6 +260,37 @@ def test_only_the_test_split_of_its_own_data_is_what_a_run_reached(searched: Pat
     assert (reward["split"], reward["pictures"]) == ("reward", 5)
 
 
+def test_figures_of_other_data_are_not_overwritten_unasked(searched: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name / "photos").mkdir(parents=True)
+    first, second = (str(tmp_path / name / "photos") for name in ("a", "b"))
+    file = run / "metrics-photos.json"
+    assert figures_file(run, None, data=first, split="val") == file
+    file.write_text(json.dumps({"data": first, "split": "test"}))
+    for data, split in ((first, "val"), (f"{first}/", "test")):
+        assert figures_file(run, None, data=data, split=split) == file
+    with pytest.raises(ConfigError, match=rf"{file} holds the figures of data = {first}, split = test; .* --out"):
+        figures_file(run, None, data=second, split="val")
+    assert figures_file(run, file, data=second, split="val") == file
+    (run / "metrics-reward.json").write_text(json.dumps({"split": "reward"}))
+    assert figures_file(run, None, data=None, split="reward") == run / "metrics-reward.json"
+    with pytest.raises(ConfigError, match="data = its own, split = reward"):
+        figures_file(run, None, data=str(tmp_path / "reward"), split="val")
+    (run / "metrics.json").write_text("[]")
+    with pytest.raises(ConfigError, match="holds no figures"):
+        figures_file(run, None, data=None, split="val")
+
+
+def test_a_place_for_figures_is_looked_at_first(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out, text in ((tmp_path, "is a folder"), (tmp_path / "file" / "m.json", "cannot be written in")):
+        with pytest.raises(ConfigError, match=rf"out = {out} {text}"):
+            figures_file(tmp_path, out, data=None, split="val")
+    assert figures_file(tmp_path, tmp_path / "new" / "m.json", data=None, split="val") == tmp_path / "new" / "m.json"
+
+
 def test_a_run_in_mixed_precision_is_evaluated_in_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(training__precision="bf16", search__rounds=1, search__members=1), run)
@@ -378,12 +410,31 @@ def test_a_run_that_has_not_ended_cannot_be_used(tmp_path: Path) -> None:
         {"search__settings": {"sigmaa": 1}},
         {"data__source": "no/such/folder"},
         {"training__reward": "map"},
+        {"search__workers": 2},
+        {"search__time_limit": 5},
+        {"search__ray_address": "auto"},
+        {"model__hf": {"num_queries": 5}},
     ],
 )
 def test_what_is_wrong_is_said_before_a_folder_is_made(changes: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises((ConfigError, DataError)):
         run_search(small(**changes), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_start_that_fails_leaves_the_folder_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, kept = tmp_path / "run", tmp_path / "kept"
+    kept.mkdir()
+    (kept / "config.yaml").write_text(to_yaml(small(search__executor="ray")))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "ray", None)
+        for folder in (run, kept):
+            with pytest.raises(ConfigError, match="executor ray needs Ray"):
+                run_search(small(search__executor="ray"), folder)
+    assert not run.exists()
+    assert (kept / "config.yaml").exists()
+    run_search(small(seed=1, search__members=1, search__rounds=1), run)
+    assert read_settings(run).seed == 1
 
 
 def test_two_devices_train_one_model(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from ada_segment.controller.stored import load_controller
 from ada_segment.errors import ConfigError, LossError, RunError, SearchError
 from ada_segment.population import run_folder
 from ada_segment.population.journal import read_journal
+from ada_segment.population.run_folder import strategy_state
 from ada_segment.population.search import SearchResult, search
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import STRATEGIES
 from ada_segment.population.strategies.ada_segment import AdaSegment
-from ada_segment.population.strategies.replay import Replay, Transfer
-from ada_segment.storage import load_state, read_about, save_state
+from ada_segment.population.strategies.replay import Replay, Transfer, known_beforehand
+from ada_segment.storage import load_entry, load_state, read_about, save_state
 
 ALL = sorted(STRATEGIES)
 TARGET = {"mask": 0.5, "box": -0.5}
@@ -274,6 +275,38 @@ def test_another_controller_is_another_search(tmp_path: Path) -> None:
     run(strategy=again, members=1, out=tmp_path / "run", resume=True)
     with pytest.raises(RunError, match="learned"):
         run(strategy=other, members=1, out=tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("kind", ["transfer", "replay"])
+def test_checkpoints_keep_the_weights_that_were_known_beforehand(tmp_path: Path, kind: str) -> None:
+    run(out=tmp_path / "before", seed=1)
+    given = Replay.load(tmp_path / "before") if kind == "replay" else Transfer(load_controller(tmp_path / "before"))
+    whole = run(strategy=given, members=1, out=tmp_path / "run")
+    kept = known_beforehand(strategy_state(tmp_path / "run"))
+    assert kept is not None
+    assert kept.settings() == given.settings()
+    resumed = run(strategy=kept, members=1, out=tmp_path / "run", resume=True)
+    assert resumed.journal == whole.journal
+    again = run(strategy=kept, members=1, out=tmp_path / "again")
+    assert without_times(again.journal) == without_times(whole.journal)
+    last, before = reversed(run_folder.checkpoints(tmp_path / "run"))
+    last.write_bytes(last.read_bytes()[:200])
+    found = known_beforehand(strategy_state(tmp_path / "run"))
+    assert found is not None
+    assert found.settings() == given.settings()
+    before.unlink()
+    assert known_beforehand(strategy_state(tmp_path / "run")) is None
+
+
+def test_what_is_no_kept_strategy_is_left_alone(tmp_path: Path) -> None:
+    run(out=tmp_path / "run")
+    (checkpoint, *_) = run_folder.checkpoints(tmp_path / "run")
+    assert known_beforehand(strategy_state(tmp_path / "run")) is None
+    for state in ({"schedule": [{"mask": -1.0}], "stretch": True}, {"kind": "bayesian", "controller": {"losses": 3}}):
+        assert known_beforehand(state) is None
+    with pytest.raises(RunError, match="holds no kept"):
+        load_entry(checkpoint, "kept")
+    assert load_entry(checkpoint, "best") == load_state(checkpoint)["best"]
 
 
 def test_a_member_that_returns_no_losses_is_told_so_at_once() -> None:

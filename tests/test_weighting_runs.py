@@ -1,18 +1,21 @@
 """`train --weights NAME`: the journal shows the effective weights; interrupted and resumed, the same numbers."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from page_reader import Page, says
 from small_runs import small
 
 from ada_segment.errors import AdaSegmentError, ConfigError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.observer import Silent
 from ada_segment.population.search import search
+from ada_segment.population.strategies.replay import Replay, Transfer
 from ada_segment.report.page import write_page
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
@@ -28,6 +31,15 @@ def members(run: Path) -> list[Any]:
 
 def without_times(member: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in member.items() if key != "seconds"}
+
+
+def assert_shown(page: Path, weights: Mapping[str, float]) -> None:
+    """The page's table has these weights of the last of three rounds."""
+    shown = [number for number in Page(page.read_text()).numbers if number.what == "weight"]
+    assert sorted(number.which for number in shown) == sorted((2, name) for name in weights)
+    for number in shown:
+        assert says(number.text, weights[number.which[1]])
+        assert number.value == pytest.approx(weights[number.which[1]], rel=1e-5)
 
 
 def settings_for(weights: str, **changes: Any) -> Any:
@@ -80,7 +92,7 @@ def test_stopped_and_resumed_it_comes_to_the_same(name: str, tmp_path: Path) -> 
         assert whole[0]["weights"] != DEFAULTS
     assert whole[2]["weights"] != whole[1]["weights"]
     assert all(member["given"] == DEFAULTS for member in whole)
-    assert f"{whole[-1]['weights']['loss_mask']:.3g}"[:4] in (tmp_path / "whole" / "report.html").read_text()
+    assert_shown(tmp_path / "whole" / "report.html", whole[-1]["weights"])
 
 
 def test_fixed_is_default(tmp_path: Path) -> None:
@@ -126,6 +138,51 @@ def test_a_function_of_the_epoch(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that has ended."""
+    run = tmp_path_factory.mktemp("found") / "run"
+    run_search(small(), run)
+    return run
+
+
+@pytest.mark.parametrize("source", ["run", "run/schedule.json", "late.py:late"])
+def test_what_a_training_began_with_may_be_gone_when_it_is_resumed(source: str, found: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before"
+    shutil.copytree(found, before / "run")
+    (before / "late.py").write_text(f"def late(epoch):\n    return {{**{DEFAULTS}, 'loss_mask': epoch / 4}}\n")
+    settings = settings_for(str(before / source), training__start=str(before / "run"))
+    run_search(settings, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run_search(settings, tmp_path / "stopped", observer=StopAfter(1))
+    shutil.rmtree(before)
+    run_search(settings, tmp_path / "stopped", resume=True)
+    whole, stopped = members(tmp_path / "whole"), members(tmp_path / "stopped")
+    assert list(map(without_times, whole)) == list(map(without_times, stopped))
+    metrics = [json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("whole", "stopped")]
+    assert metrics[0] == metrics[1]
+    with pytest.raises(AdaSegmentError, match=r"late\.py|is missing"):
+        run_search(settings, tmp_path / "new", resume=True)
+
+
+@pytest.mark.parametrize("source", ["run", "run/schedule.json"])
+def test_a_run_of_an_earlier_version_goes_on_with_what_it_began_with(
+    source: str, found: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose checkpoints do not keep it."""
+    settings = settings_for(str(found.parent / source))
+    with monkeypatch.context() as patch:
+        patch.setattr(Replay, "state_dict", lambda self: {})
+        patch.setattr(Transfer, "state_dict", lambda self: {"history": self._history})
+        with pytest.raises(KeyboardInterrupt):
+            run_search(settings, tmp_path / "run", observer=StopAfter(1))
+    run_search(settings, tmp_path / "run", resume=True)
+    run_search(settings, tmp_path / "whole")
+    assert [without_times(m) for m in members(tmp_path / "run")] == [
+        without_times(m) for m in members(tmp_path / "whole")
+    ]
+
+
 def test_a_mistyped_method_is_told_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"weights = gradnom: .* did you mean gradnorm"):
         run_search(settings_for("gradnom"), tmp_path / "run")
@@ -138,7 +195,7 @@ def test_the_page_can_show_weights_of_0_and_below(tmp_path: Path) -> None:
         line["members"][0]["weights"] |= {"loss_mask": -0.25, "loss_cls": 0.0}
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     write_page(tmp_path, tmp_path / "report.html")
-    assert "-0.25" in (tmp_path / "report.html").read_text().replace("\u2212", "-")
+    assert_shown(tmp_path / "report.html", lines[-1]["members"][0]["weights"])
 
 
 # --- the seam for members of one's own

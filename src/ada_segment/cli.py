@@ -35,7 +35,7 @@ Model = Annotated[str | None, typer.Option(help="panoptic-fpn, cascade-panoptic-
 Backbone = Annotated[str | None, typer.Option(help="thin-resnet, resnet50, mobilenet_v3_small, timm:NAME, ...")]
 Preset = Annotated[str | None, typer.Option(help="tiny, small, r50-1x, r50-3x, r101-3x or mask2former.")]
 Size = Annotated[int | None, typer.Option(help="Shorter side of the pictures in pixels.")]
-Seed = Annotated[int | None, typer.Option(help="Seeds everything random.")]
+Seed = Annotated[int | None, typer.Option(help="Of initial parameters, order, augmentation and search.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as training.lr=0.01; repeatable.")]
 Executor = Annotated[
@@ -121,7 +121,7 @@ def train(
             "epoch as FILE.py:FUNCTION."
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs; the preset's rounds when not given.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs; rounds x epochs_per_round if not given.")] = None,
     data: Data = None,
     model: Model = None,
     backbone: Backbone = None,
@@ -150,6 +150,11 @@ def train(
             "search.strategy and search.members are for a population, and this trains one model; leave them out, or "
             "use `ada-segment search`"
         )
+    if epochs is not None and "search.rounds" in flags:
+        raise ConfigError(
+            f"--epochs {epochs} and search.rounds = {flags['search.rounds']} both say how long the training is; leave "
+            "out one of them"
+        )
     flags["search.members"] = 1
     if _resolve(preset, config_file, flags).search.weights is None:
         flags["search.weights"] = "default"
@@ -174,13 +179,13 @@ def evaluate(
 ) -> None:
     """Score a run's best model: PQ, SQ, RQ of all, things, stuff and every class."""
     from ada_segment.report.tables import metrics_tables
-    from ada_segment.runs.evaluation import evaluate_run, metrics_file
+    from ada_segment.runs.evaluation import evaluate_run, figures_file
     from ada_segment.storage import write_json
 
+    out = figures_file(run, out, data=data, split=split)
     metrics = evaluate_run(run, data=data, split=split, predictions_to=predictions)
-    out = out or metrics_file(run, data=data, split=split)
-    write_json(out, metrics)
     Console().print(metrics_tables(metrics))
+    write_json(out, metrics)
     typer.echo(str(out))
 
 

@@ -1,10 +1,13 @@
 """One typed tree of settings: defaults, then a preset, then a file, then flags; unknown keys are refused."""
 
 import difflib
+import math
 import os
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -73,14 +76,18 @@ class Settings:
     search: SearchSettings = field(default_factory=SearchSettings)
 
 
+# A number that YAML reads as text.
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+GREATEST_SEED = 2**63 - 1  # what a generator of PyTorch takes, with any sign
+
 # Least and greatest value of a number, or of each in a list; None is no bound.
 BOUNDS: dict[str, tuple[float | None, float | None]] = {
-    "seed": (0, None),
+    "seed": (0, GREATEST_SEED),
     "data.scenes_train": (2, None),
     "data.scenes_test": (1, None),
     "data.reward_fraction": (0.001, 0.5),
     "data.reward_minimum": (1, None),
-    "data.split_seed": (0, None),
+    "data.split_seed": (0, GREATEST_SEED),
     "model.frozen_stages": (0, 5),
     "model.width": (4, None),
     "model.fpn_channels": (4, None),
@@ -160,7 +167,7 @@ def resolve(
     for key, value in (flags or {}).items():
         _merge(given, _nested(key, value))
     if flags is not None and isinstance(size := flags.get("augmentation.size"), int):
-        _scale_sizes(tree.setdefault("augmentation", {}), size)
+        _scale_sizes(tree.get("augmentation"), size)
     _override(tree, given)
     settings = from_tree(tree)
     return settings if epochs is None else _with_epochs(settings, epochs)
@@ -170,7 +177,7 @@ def parse_value(text: str) -> Any:
     """A value as YAML would read it: numbers, true, lists, text. Raises ConfigError when it is none."""
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # YAML takes 2020-13-45 for a date
         raise ConfigError(f"{text!r} cannot be read as a value; quote it") from None
 
 
@@ -235,7 +242,7 @@ class _PlainLoader(yaml.SafeLoader):
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         tree = yaml.load(text, _PlainLoader)  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ConfigError(f"{source} is nested too deep to be settings") from None
@@ -247,12 +254,21 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 
 
 def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Put settings over others. Those of a strategy or weighting (`search.settings`) go when another one is named."""
+    """Put settings over others.
+
+    Those of a strategy or weighting (`search.settings`) go when another one is named; those of an hf: model
+    (`model.hf`) when one of our own is.
+    """
     ours, theirs = tree.get("search"), over.get("search")
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
         for key, usual in (("strategy", SearchSettings.strategy), ("weights", "none")):
             if key in theirs and (theirs[key] or usual) != (ours.get(key) or usual):
                 ours.pop("settings", None)
+    ours, theirs = tree.get("model"), over.get("model")
+    if isinstance(ours, dict) and isinstance(theirs, Mapping):
+        before, after = (str(model.get("name", "")).startswith("hf:") for model in (ours, theirs))
+        if before and "name" in theirs and not after:
+            ours.pop("hf", None)
     _merge(tree, over)
 
 
@@ -264,16 +280,17 @@ def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
             tree[key] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _scale_sizes(augmentation: dict[str, Any], size: int) -> None:
+def _scale_sizes(augmentation: Any, size: int) -> None:
     """Bring the sizes that go with `size` along with it, so that a preset can be used at another one."""
-    old = augmentation.get("size")
-    if not isinstance(old, int):
+    old = augmentation.get("size") if isinstance(augmentation, dict) else None
+    if not isinstance(old, int) or old < 1:
         return
     for key in ("max_size", "crop"):
         if isinstance(augmentation.get(key), int):
             augmentation[key] = round(augmentation[key] * size / old)
     if isinstance(augmentation.get("train_sizes"), list):
-        augmentation["train_sizes"] = [round(side * size / old) for side in augmentation["train_sizes"]]
+        sides = [_scalar(side, int, "augmentation.train_sizes") for side in augmentation["train_sizes"]]
+        augmentation["train_sizes"] = [round(side * size / old) for side in sides]
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -313,19 +330,35 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{key} = {value!r} is not a mapping")
-        return dict(value)
+        return {str(name): _free(item) for name, item in value.items()}
     return _scalar(value, hint, key)
+
+
+def _free(value: Any) -> Any:
+    """A value that no type is known of, read as the others are: text that is a number, none. Text in quotes stays."""
+    if isinstance(value, Mapping):
+        return {name: _free(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_free(item) for item in value]
+    if value == "none":
+        return None
+    if isinstance(value, str) and EXPONENT.fullmatch(value) and math.isfinite(number := float(value)):
+        return int(number) if number == int(number) and abs(number) < 2**53 else number
+    return value
 
 
 def _scalar(value: Any, hint: type, key: str) -> Any:
     if hint is str and isinstance(value, str | int | float) and not isinstance(value, bool):
         return str(value)  # precision: 32
     if hint in (int, float) and isinstance(value, str | int | float) and not isinstance(value, bool):
+        if hint is int and isinstance(value, str | int):
+            with suppress(ValueError):
+                return int(value)  # not by way of a float, which has 53 bits
         try:
             number = float(value)
-        except ValueError:
-            number = float("nan")
-        if number == number and abs(number) != float("inf") and (hint is float or number == int(number)):
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number) and (hint is float or number == int(number)):
             return hint(number)
     if hint is bool and isinstance(value, bool):
         return value

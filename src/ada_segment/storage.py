@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -33,9 +35,10 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     try:
         _write_and_rename(path, write, durable=durable)
     except OSError as error:
-        if error.filename is None or Path(error.filename).absolute().parent != path.absolute().parent:
+        # A full disk comes without any name; what lies elsewhere has its own.
+        if error.filename is not None and path.absolute().parent not in Path(error.filename).absolute().parents:
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from None
+        raise type(error)(error.errno or 0, error.strerror or str(error), str(path)) from None
     if durable:
         _flush_folder(path.parent)
 
@@ -59,8 +62,16 @@ def _write_and_rename(path: Path, write: Callable[[Path], object], *, durable: b
 
 
 def is_leftover(path: Path, names: Iterable[str]) -> bool:
-    """Whether `path` is what `write_whole` leaves where it is killed at a file of one of these names (patterns)."""
+    """Whether `path` is what a kill leaves of a file of one of these names (patterns) that was being written."""
     return any(fnmatchcase(path.name, f".{name}.{'[a-z0-9_]' * 8}") for name in names)
+
+
+def remove_leftover(path: Path) -> None:
+    """Remove what `is_leftover` knows: a file, or the folder of a state that was being written."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -105,10 +116,14 @@ def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None
         header[HASH] = _hash(header, tensors)
 
     def write(temporary: Path) -> None:
-        try:
-            save_file(tensors, temporary, metadata=header)
-        except SafetensorError as error:
-            raise OSError(0, f"cannot be written ({error})", str(path)) from None
+        # safetensors writes a file with a name of its own choice beside the one it is given; in here it is a leftover.
+        with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as place:
+            written = Path(place) / path.name
+            try:
+                save_file(tensors, written, metadata=header)
+            except SafetensorError as error:
+                raise OSError(0, f"cannot be written ({error})", str(path)) from None
+            written.replace(temporary)
 
     write_whole(path, write, durable=durable)
     if about is not None:
@@ -124,6 +139,23 @@ def load_state(path: Path) -> Any:
     header, tensors = _read(path, with_tensors=True)
     if HASH in header and header[HASH] != _hash(header, tensors):
         raise RunError(f"{path} is damaged: its content does not have the hash that it was saved with")
+    return _nested(path, header, tensors)
+
+
+def load_entry(path: Path, key: str) -> Any:
+    """One entry of a dict that `save_state` saved; the others are not read, nor is their hash checked.
+
+    Raises:
+        RunError: like `load_state`, or there is no such entry.
+    """
+    header, _ = _read(path, with_tensors=False)
+    try:
+        node = dict(json.loads(header["state"])["dict"])[key]
+        header = {"state": json.dumps(node)}
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {name: file.get_tensor(name) for name in _tensor_names(node)}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"{path} holds no {key} ({type(error).__name__}: {error})") from None
     return _nested(path, header, tensors)
 
 
@@ -239,6 +271,16 @@ def _unflatten(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
         items = [_unflatten(item, tensors) for item in value]
         return tuple(items) if kind == "tuple" else items
     return value
+
+
+def _tensor_names(node: dict[str, Any]) -> Iterator[str]:
+    """The tensors that a node of `_flatten` stands for."""
+    (kind, value), *_ = node.items()
+    if kind == "tensor":
+        yield value
+    elif kind in ("dict", "list", "tuple"):
+        for item in value:
+            yield from _tensor_names(item[1] if kind == "dict" else item)
 
 
 def _read(path: Path, *, with_tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -15,12 +15,15 @@ Record = dict[str, Any]
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Add `record` as one line and wait until it is on the disk."""
+    """Add `record` as one line and wait until it is on the disk. Raises OSError, which names `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(record))
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(record))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def write_journal(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

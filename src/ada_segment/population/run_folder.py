@@ -14,7 +14,7 @@ from ada_segment.errors import RunError
 from ada_segment.population import journal, schedule
 from ada_segment.population.claim import claimed
 from ada_segment.population.journal import Record
-from ada_segment.storage import is_leftover, load_state, read_about, save_state
+from ada_segment.storage import is_leftover, load_entry, load_state, read_about, remove_leftover, save_state
 
 BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -138,7 +138,7 @@ class RunFolder:
             for folder, names in ((self.path, WRITTEN), (self.path / CHECKPOINTS, WRITTEN_AS_CHECKPOINTS)):
                 for path in folder.glob(".*"):
                     if is_leftover(path, names):
-                        path.unlink(missing_ok=True)
+                        remove_leftover(path)
             for path in checkpoints(self.path):
                 if progress is None or _round_of(path) >= len(progress.journal):
                     _remove(path)
@@ -300,6 +300,18 @@ class RunFolder:
 def checkpoints(path: Path) -> list[Path]:
     """The checkpoints in a run folder, by round; one that is damaged too."""
     return sorted((path / CHECKPOINTS).glob("round-*.safetensors"), key=_round_of)
+
+
+def strategy_state(path: Path) -> dict[str, Any]:
+    """The state of the strategy of the search in a run folder, without those of its members; empty if none is there."""
+    for checkpoint in reversed(checkpoints(path)):
+        try:
+            state = load_entry(checkpoint, "strategy")
+        except RunError:
+            continue
+        if isinstance(state, dict):
+            return state
+    return {}
 
 
 def refuse_used(path: Path) -> None:

@@ -1,5 +1,7 @@
 """The stored model of a run scored on a split, with its predictions written if asked."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +59,7 @@ def evaluate_run(
         names = picture_names(dataset)
         maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
         write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
-    split = "test" if split == "val" else split
-    metrics = measure(predictions, truths, stored.categories, split=split, tuned=stored.thresholds)
+    metrics = measure(predictions, truths, stored.categories, split=_name(split), tuned=stored.thresholds)
     return metrics if data is None else {"data": data, **metrics}
 
 
@@ -71,9 +72,44 @@ def _refuse_used(predictions_to: Path) -> None:
             raise ConfigError(f"predictions = {predictions_to}: {used} exists already; name another file")
 
 
+def figures_file(run: Path, out: Path | None, *, data: str | None, split: str) -> Path:
+    """Where the figures of an evaluation shall go, `out` or else `metrics_file`; to be asked before it begins.
+
+    Raises:
+        ConfigError: it is no place for a file, or it is not named and has the figures of other data.
+    """
+    path = out or metrics_file(run, data=data, split=split)
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = "is a folder" if path.is_dir() else f"cannot be written in {folder}"
+        raise ConfigError(f"out = {path} {what}; name a JSON file for the figures with --out")
+    if out is None and path.exists():
+        try:
+            there = json.loads(path.read_bytes())
+            of = there.get("data"), there["split"]
+        except (ValueError, LookupError, AttributeError, RecursionError):
+            raise ConfigError(f"{path} is there and holds no figures; name another file with --out") from None
+        if (_folder(of[0]), of[1]) != (_folder(data), _name(split)):
+            raise ConfigError(
+                f"{path} holds the figures of data = {of[0] or 'its own'}, split = {of[1]}; name another file for "
+                f"those of data = {data or 'its own'}, split = {_name(split)} with --out"
+            )
+    return path
+
+
+def _folder(data: object) -> Path | None:
+    """One folder by all its names."""
+    return None if data is None else Path(str(data)).resolve()
+
+
+def _name(split: str) -> str:
+    """As figures have it."""
+    return "test" if split == "val" else split
+
+
 def metrics_file(run: Path, *, data: str | None, split: str) -> Path:
     """Where the figures of an evaluation go: to metrics.json only where they are the run's own on the test split."""
-    name = "" if split in ("val", "test") else f"-{split}"
+    name = "" if _name(split) == "test" else f"-{split}"
     if data is not None:
         name += f"-{Path(data).resolve().name}"
     return run / f"metrics{name}.json"

@@ -2,7 +2,7 @@
 
 import torch
 
-from ada_segment.config import Settings
+from ada_segment.config import SearchSettings, Settings
 from ada_segment.errors import ConfigError
 from ada_segment.population.executors.registry import executor_settings
 from ada_segment.population.executors.settings import ExecutorSettings
@@ -16,6 +16,14 @@ def place_of(settings: Settings) -> ExecutorSettings:
     on_cpu = settings.training.accelerator == "cpu" or (
         settings.training.accelerator == "auto" and not torch.cuda.is_available()
     )
+    for key in ("ray_address", "ray_cpus", "ray_gpus"):
+        if search.executor != "ray" and (value := getattr(search, key)) != getattr(SearchSettings, key):
+            raise ConfigError(
+                f"search.{key} = {value} does not go with search.executor = {search.executor}; choose ray, or leave it "
+                "out"
+            )
+    # Not where the accelerator is found out: a machine of the cluster may have another one than this one.
+    gpus, cpus_only = search.ray_gpus, search.executor != LOCAL and settings.training.accelerator == "cpu"
     place = executor_settings(
         ExecutorSettings(
             kind=search.executor,
@@ -27,7 +35,7 @@ def place_of(settings: Settings) -> ExecutorSettings:
             processes_per_member=devices if search.executor == "processes" else 1,
             ray_address=search.ray_address,
             cpus=search.ray_cpus,
-            gpus=search.ray_gpus,
+            gpus=0 if gpus is None and cpus_only else gpus,
         )
     )
     if place.kind == "ray" and devices > 1:

@@ -1,6 +1,7 @@
 """A search or a training from settings to a finished run folder."""
 
 import difflib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,22 +12,22 @@ from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.observer import Observer, Several, Silent
-from ada_segment.population.run_folder import checkpoints, refuse_used
+from ada_segment.population.run_folder import checkpoints, refuse_used, strategy_state
 from ada_segment.population.schedule import FILE_NAME as SCHEDULE
 from ada_segment.population.search import SearchResult, Together, make_task, search
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy
 from ada_segment.population.strategies.constant import Default
-from ada_segment.population.strategies.replay import Replay, Transfer
+from ada_segment.population.strategies.replay import Replay, Transfer, known_beforehand
 from ada_segment.report.tensorboard import FOLDER as BOARD
 from ada_segment.report.tensorboard import TensorBoard
 from ada_segment.runs.data import open_data
 from ada_segment.runs.finish import finish_run
 from ada_segment.runs.live_pictures import LivePictures
-from ada_segment.runs.member import build_member
+from ada_segment.runs.member import build_member, of_the_method
 from ada_segment.runs.member_factory import MemberFactory, on_one_device
 from ada_segment.runs.places import LOCAL, place_of
-from ada_segment.runs.settings_file import FILE_NAME, check_same, write_settings
+from ada_segment.runs.settings_file import FILE_NAME, check_same, forget_settings, write_settings
 from ada_segment.runs.weight_function import is_function, scheduled
 from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.weighting.registry import WEIGHTINGS
@@ -54,10 +55,13 @@ def run_search(
     """
     losses = loss_table(settings.model)
     groups = _groups(settings.search, losses)
-    strategy = _strategy(settings)
-    # The search does the same, but settings are written before it starts, and only those that it can work with. One
-    # that goes on from a checkpoint needs nothing that lies elsewhere.
-    if not (resume and checkpoints(out)):
+    # A search that goes on from a checkpoint needs nothing that lies elsewhere.
+    goes_on = resume and bool(checkpoints(out))
+    strategy = _strategy(settings, known_beforehand(strategy_state(out)) if goes_on else None)
+    member_settings = replace(settings, training=replace(settings.training, start=None)) if goes_on else settings
+    # The search does the same, but settings are written before it starts, and only those that it can work with.
+    if not goes_on:
+        _refuse_useless(settings)
         strategy.start(
             make_task(
                 list(losses.defaults),
@@ -84,7 +88,8 @@ def run_search(
 
     # Made before the folder is, since what is wrong with the settings shows here. A local search gets the same one;
     # where workers have members of their own, it takes no room on a GPU.
-    member = build_member(settings if local else on_one_device(settings), splits, seed=settings.seed, fabric=fabric)
+    one = member_settings if local else on_one_device(member_settings)
+    member = build_member(one, splits, seed=settings.seed, fabric=fabric)
 
     def this_member(seed: int) -> PanopticMember:
         return member
@@ -95,8 +100,8 @@ def run_search(
     if board is not None:
         show = partial(board.show, "what the best model so far sees")
         told = Several(display, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
+    new = first and write_settings(out, settings)
     if first:
-        write_settings(out, settings)
         # On the display alone: a board would write into the folder, which is not the search's yet.
         counts = [len(part) for part in (splits.train, splits.reward, splits.test)]
         display.said("pictures: {} to learn from, {} for the reward, {} for the test".format(*counts))
@@ -105,25 +110,31 @@ def run_search(
             f"{settings.training.start} gives all but {len(member.fresh)} parameters, which start fresh: "
             f"{', '.join(member.fresh[:5])}{', ...' if len(member.fresh) > 5 else ''}"
         )
-    result = search(
-        this_member if local else MemberFactory(settings),
-        losses=list(losses.defaults),
-        rounds=settings.search.rounds,
-        members=settings.search.members,
-        strategy=strategy,
-        defaults=losses.defaults,
-        groups=groups,
-        seed=settings.seed,
-        out=out if first or resume else None,
-        resume=resume,
-        executor=place,
-        checkpoint_minutes=settings.search.checkpoint_minutes,
-        observer=told if first else None,
-        together=Together(first=first, barrier=fabric.barrier),
-    )
+    try:
+        result = search(
+            this_member if local else MemberFactory(member_settings),
+            losses=list(losses.defaults),
+            rounds=settings.search.rounds,
+            members=settings.search.members,
+            strategy=strategy,
+            defaults=losses.defaults,
+            groups=groups,
+            seed=settings.seed,
+            out=out if first or resume else None,
+            resume=resume,
+            executor=place,
+            checkpoint_minutes=settings.search.checkpoint_minutes,
+            observer=told if first else None,
+            together=Together(first=first, barrier=fabric.barrier),
+        )
+    except Exception:
+        # Workers that cannot be had, say: the next command may be another one.
+        if new:
+            forget_settings(out)
+        raise
     if first:
         if not local:
-            member = MemberFactory(on_one_device(settings))(settings.seed)
+            member = MemberFactory(on_one_device(member_settings))(settings.seed)
         member.load_state_dict(result.best_state)
         metrics = finish_run(out, member, result.best_state, splits, observer=told)
         if board is not None:
@@ -133,11 +144,25 @@ def run_search(
     return result
 
 
-def _strategy(settings: Settings) -> Strategy:
-    """The strategy of a search; for the training of one model, the one that its weights come from."""
+def _refuse_useless(settings: Settings) -> None:
+    model = settings.model
+    if model.hf and not model.name.startswith("hf:"):
+        raise ConfigError(
+            f"model.hf = {model.hf} does not go with model.name = {model.name}; name an hf: model, or leave it out"
+        )
+
+
+def _strategy(settings: Settings, kept: Strategy | None) -> Strategy:
+    """The strategy of a search; for the training of one model, the one that its weights come from.
+
+    Args:
+        settings: of the run.
+        kept: what its checkpoints keep of weights that are known beforehand; it takes the place of their source.
+    """
     weights = settings.search.weights
     if weights is None:
-        return make_strategy(settings.search.strategy, settings.search.settings)
+        with of_the_method(settings.search.settings):
+            return make_strategy(settings.search.strategy, settings.search.settings)
     if weights in WEIGHTINGS:  # the member's own weighting multiplies the defaults
         return Default()
     if settings.search.settings:
@@ -146,6 +171,8 @@ def _strategy(settings: Settings) -> Strategy:
         )
     if weights == Default.name:
         return Default()
+    if kept is not None:
+        return kept
     if is_function(weights):
         rounds, epochs_per_round = settings.search.rounds, settings.training.epochs_per_round
         return Replay(scheduled(weights, rounds=rounds, epochs_per_round=epochs_per_round), source=weights)

@@ -1,5 +1,6 @@
 """The settings of a run, written to its folder and read back."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
+from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
@@ -19,17 +21,27 @@ WHERE_AND_HOW = {
 }  # fmt: skip
 
 
-def write_settings(run: Path, settings: Settings) -> None:
-    """Write the resolved settings to the run folder, which is made.
+def write_settings(run: Path, settings: Settings) -> bool:
+    """Write the resolved settings to the run folder, which is made; whether there were none before.
 
     Raises:
         RunError: another process has the folder, or has begun a run with other settings there.
     """
     run.mkdir(parents=True, exist_ok=True)
     with claimed(run):
-        if (run / FILE_NAME).is_file():
+        known = (run / FILE_NAME).is_file()
+        if known:
             check_same(run, settings)
         write_text(run / FILE_NAME, to_yaml(settings))
+    return not known
+
+
+def forget_settings(run: Path) -> None:
+    """Take back what `write_settings` has done for a run that came to nothing, unless another process has begun it."""
+    with suppress(OSError, RunError), claimed(run):
+        if not (run / JOURNAL).exists():
+            (run / FILE_NAME).unlink(missing_ok=True)
+            run.rmdir()  # which it is not if anything else is in it
 
 
 def read_settings(run: Path) -> Settings:

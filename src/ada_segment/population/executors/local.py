@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from ada_segment.errors import ConfigError
 from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.executors.settings import ExecutorSettings
 from ada_segment.population.executors.training_one import train_one
@@ -26,16 +25,6 @@ class LocalExecutor:
         settings: ExecutorSettings,
         say: Callable[[str], None],
     ) -> None:
-        if settings.workers not in (None, 1):
-            raise ConfigError(
-                f"workers = {settings.workers} does not go with executor local, which trains one member at a time; "
-                "choose processes or ray"
-            )
-        if settings.time_limit is not None:
-            raise ConfigError(
-                "time_limit does not go with executor local, which cannot stop what hangs in its own process; choose "
-                "processes, with workers = 1 if one is enough"
-            )
         self._threads = settings.threads
         with self._own_threads():
             self._member = make_member(seed)

@@ -85,7 +85,8 @@ class Pool:
     """An `Executor` over a crew. Members beyond the number of workers take turns.
 
     A job whose worker is lost is repeated by another one, at most `restarts` times; one that takes longer than
-    `time_limit` has failed. Both cost that member alone: workers are started anew.
+    `time_limit` has failed. Both cost that member alone: workers are started anew. A place where none can start (on a
+    cluster without room for it, say) is given up, as long as there are others.
     """
 
     def __init__(self, crew: Crew, *, settings: ExecutorSettings, say: Callable[[str], None]) -> None:
@@ -175,11 +176,22 @@ class Pool:
         return [outcomes[number] for number in range(len(jobs))]
 
     def _mourn(self, event: Lost, job: Job | None) -> None:
-        """Start a worker anew in the place of one that was lost, unless none can live there."""
+        """Start a worker anew in the place of one that was lost, unless none can live there.
+
+        Raises:
+            SearchError: none can live anywhere.
+        """
         place = event.place
         if place in self._starting:
             self._lost_starts[place] += 1
             if self._lost_starts[place] > self._settings.restarts:
+                del self._starting[place]
+                if self._ready or self._starting:
+                    self._say(
+                        f"worker {place} was lost {self._lost_starts[place]} times before it had made its member "
+                        f"({event.why}); the others go on without it"
+                    )
+                    return
                 raise SearchError(
                     f"worker {place} was lost {self._lost_starts[place]} times before it had made its member; the last "
                     f"time: {event.why}. What it printed says more; a script that starts a search needs its call "

@@ -39,7 +39,7 @@ def process_pool(
 ) -> Pool:
     """An executor over worker processes. Raises ConfigError when `make_member` cannot be sent to another process."""
     recipe = _recipe(make_member)
-    gpus = _gpus()
+    gpus = _gpus() if settings.gpus != 0 else []
     threads = settings.threads or 1
     each = settings.processes_per_member
     possible = len(gpus) // each if gpus else _cores() // (threads * each)

@@ -23,7 +23,8 @@ class ExecutorSettings:
         processes_per_member: processes that train one member together, each with a device of its own. `processes` only.
         ray_address: of a running Ray cluster ("auto", "10.0.0.1:6379", "ray://..."); None: a Ray of our own here.
         cpus: cores that Ray sets aside for a worker.
-        gpus: GPUs that Ray sets aside for a worker; None: one where this machine has any.
+        gpus: GPUs that Ray sets aside for a worker; None: one where the cluster has any. 0 for members that train on
+            CPUs: `processes` then has a worker a core, on a machine with GPUs too.
     """
 
     kind: str = "local"

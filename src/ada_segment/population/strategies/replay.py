@@ -1,10 +1,12 @@
 """Weights that are known beforehand: a recorded schedule, or a stored controller. One member is enough."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from ada_segment.controller.base import Controller
+from ada_segment.controller.stored import KINDS
 from ada_segment.errors import LossError
 from ada_segment.population.schedule import check_schedule, load_schedule
 from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
@@ -59,6 +61,10 @@ class Replay(SelectOnly):
     def settings(self) -> dict[str, Any]:
         return {"schedule": self.schedule, "stretch": self.stretch}
 
+    def state_dict(self) -> dict[str, Any]:
+        # All that it was made of: where it came from need not be there any more when the search goes on.
+        return self.settings()
+
 
 class Transfer(SelectOnly):
     """A stored controller, frozen, steers by the losses it sees; no noise. Several members differ by their seed.
@@ -97,7 +103,20 @@ class Transfer(SelectOnly):
         return {"controller": self._given.about(), "learned": fingerprint(self._given.state_dict())}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": self._history}
+        return {"history": self._history, "kind": self._given.kind, "controller": self._given.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._history = [dict(losses) for losses in state["history"]]
+
+
+def known_beforehand(state: Mapping[str, Any]) -> Replay | Transfer | None:
+    """The strategy that a search was started with, as its `state_dict` keeps it; None if the state is of another one.
+
+    Checkpoints of earlier versions keep none; and in one that is damaged, which its search finds out, it may not fit.
+    """
+    with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError, LossError):
+        if "schedule" in state and "stretch" in state:
+            return Replay(state["schedule"], stretch=state["stretch"])
+        if "controller" in state and state.get("kind") in KINDS:
+            return Transfer(KINDS[state["kind"]].from_state(state["controller"]))
+    return None
