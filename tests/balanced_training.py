@@ -16,14 +16,18 @@ from ada_segment.loops.balancer import LossBalancer
 def train(
     balancer: LossBalancer, network: Any, *, epochs: int = 2, parts: int = 1, rank: int = 0, ranks: int = 1
 ) -> list[dict[str, float]]:
-    """Plain gradient descent, three steps an epoch, each on a batch in `parts` parts; the weights of each total."""
+    """Plain gradient descent, three steps an epoch, each on a batch in `parts` parts; the weights of each total.
+
+    Ranks after the first have their losses in another order.
+    """
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
     log = []
     for epoch in range(epochs):
         for batch in pictures(3, seed=epoch):
             optimizer.zero_grad()
             for part in batch[rank::ranks].chunk(parts):
-                (balancer(losses_of(network, part)) / parts).backward()
+                losses = losses_of(network, part)
+                (balancer(dict(reversed(losses.items())) if rank else losses) / parts).backward()
                 log.append(balancer.weights)
             optimizer.step()
         balancer.end_epoch()

@@ -135,12 +135,13 @@ def test_an_epoch_that_cuts_an_accumulation_short_learns_from_what_there_was() -
     assert balancer.weighting.state_dict() == {"steps": 2}
 
 
-def test_a_refused_batch_counts_as_one_of_its_step() -> None:
-    """The loop steps after every second batch, whether or not one of them was left out."""
+@pytest.mark.parametrize("refused", [2, 3])
+def test_a_refused_batch_counts_as_one_of_its_step(refused: int) -> None:
+    """The loop steps after every second batch, whether or not one of them was left out, the last one too."""
     balancer, learned = LossBalancer("rlw", NAMES, accumulate=2), []
     for index, batch in enumerate(pictures(8)):
         losses = losses_of(model(), batch)
-        if index == 2:
+        if index == refused:
             with pytest.raises(LossError, match="not finite"):
                 balancer({**losses, "box": losses["box"] * math.nan})
         else:
@@ -153,6 +154,36 @@ def test_a_refused_batch_counts_as_one_of_its_step() -> None:
     again.load_state_dict(state)
     again(losses_of(model(), pictures(1)[0]))
     assert again.weighting.state_dict() == {"steps": 4}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("epochs", [0, 2])
+def test_a_validation_is_neither_learned_from_nor_counted(method: str, epochs: int) -> None:
+    network, balancer = model(), LossBalancer(method, NAMES, accumulate=2)
+    train(balancer, network, epochs=epochs, parts=2)
+    balancer(losses_of(network, pictures(1)[0]))  # in the middle of a step
+    before, weights = repr(balancer.state_dict()), balancer.weights
+    for batch in pictures(3, seed=5):
+        with torch.no_grad():
+            losses = losses_of(network, batch)
+            total = balancer(losses)
+        assert total.item() == pytest.approx(sum(weights[name] * losses[name].item() for name in NAMES))
+    assert repr(balancer.state_dict()) == before
+    assert balancer.weights == weights
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_validation_may_come_before_any_training(method: str) -> None:
+    network, balancer = model(), LossBalancer(method, NAMES)
+    with torch.inference_mode():
+        assert math.isfinite(balancer(losses_of(network, pictures(1)[0])).item())
+        with pytest.raises(LossError, match="missing: mask"):
+            balancer({"box": torch.tensor(1.0), "class": torch.tensor(1.0)})
+        with pytest.raises(LossError, match="loss mask is float; give a 0-d tensor"):
+            balancer({"box": torch.tensor(1.0), "class": torch.tensor(1.0), "mask": 0.5})  # type: ignore[dict-item]
+    assert not balancer.within_epoch
+    train(balancer, network, epochs=1)
+    assert len(balancer.journal) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -393,6 +424,8 @@ def test_a_weighting_of_ones_own() -> None:
         (lambda run: LossBalancer(run, ["mask", "mask"], epochs=3), ConfigError, "losses name mask twice"),
         (lambda run: LossBalancer(dict), ConfigError, "a function needs the list"),
         (lambda run: LossBalancer(NAMES), ConfigError, "say first what weighs them"),
+        (lambda run: LossBalancer([1.0, 2.0]), ConfigError, r"entry 0 of the schedule is 1\.0"),  # type: ignore[list-item]
+        (lambda run: LossBalancer([None]), ConfigError, "entry 0 of the schedule is None"),  # type: ignore[list-item]
         (lambda run: LossBalancer(lambda epoch: None, NAMES), LossError, "None is not usable"),  # type: ignore[arg-type,return-value]
         (lambda run: LossBalancer("gradnorm", NAMES, alpha="x"), ConfigError, "alpha = 'x'"),
         (lambda run: LossBalancer(3), ConfigError, "3 is no weighting"),  # type: ignore[arg-type]

@@ -153,6 +153,18 @@ def test_equal_rewards_teach_nothing(level: float, members: int, seed: int) -> N
     assert not still(taught(np.full(x.shape[:2], level), x)).any()
 
 
+@given(st.integers(0, 1000), st.integers(0, 3), st.floats(-100, 100), st.sampled_from([0.0, 1e-15]))
+@settings(max_examples=15, deadline=None)
+def test_a_round_of_equal_rewards_changes_nothing_later(seed: int, place: int, level: float, rounding: float) -> None:
+    """Neither does it say what is wild: its surpluses of 0 would have later rewards drawn in to nearly nothing."""
+    x = rounds_of(seed, rounds=4)
+    rewards = np.random.default_rng(seed).standard_normal(x.shape[:2])
+    flat = level * (1 + rounding * np.arange(x.shape[1]))
+    beliefs = dataclasses.replace(QUICK, walk=(0.0,))  # no time need pass
+    with_it = taught(np.insert(rewards, place, flat, 0), np.insert(x, place, x[-1], 0), beliefs=beliefs)
+    assert still(with_it) == pytest.approx(still(taught(rewards, x, beliefs=beliefs)), abs=1e-12)
+
+
 @given(st.integers(0, 1000))
 @settings(max_examples=15, deadline=None)
 def test_permuted_rewards_teach_something_else(seed: int) -> None:

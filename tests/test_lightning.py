@@ -123,6 +123,22 @@ def test_the_losses_may_lie_in_a_larger_dict(library: Any, tmp_path: Path) -> No
     assert set(module.outputs[1]["parts"]) == set(NAMES)
 
 
+def test_the_losses_may_not_lie_where_the_total_goes() -> None:
+    with pytest.raises(ConfigError, match="key = 'loss' is not usable; Lightning takes the total from there"):
+        callback(key="loss")
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+def test_an_epoch_without_losses_has_no_record(library: Any, tmp_path: Path) -> None:
+    class Skipping(make_module(library).__class__):  # type: ignore[misc]
+        def training_step(self, batch: list[torch.Tensor], index: int) -> Any:
+            return None if self.current_epoch == 1 else super().training_step(batch, index)
+
+    balancing = callback()
+    fit(library, Skipping(), balancing, folder=tmp_path, max_epochs=3, enable_checkpointing=False)
+    assert [record["round"] for record in balancing.balancer.journal] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("method", "accumulate", "when"),
     [

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.storage import load_state, save_state
-from ada_segment.weighting.base import Weighting, check_weights
+from ada_segment.weighting.base import Weighting, check_weights, weighted_sum
 from ada_segment.weighting.by_epoch import EpochFunction
 from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.dwa import DynamicWeightAveraging
@@ -56,6 +56,8 @@ MAKERS: dict[str, Callable[[], Weighting]] = {
 }
 BY_GRADIENTS = ["gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g", "aligned-mtl", "upgrad"]
 BY_VALUES = [name for name in MAKERS if name not in BY_GRADIENTS]
+# Where the state of each method that learns numbers has them.
+LEARNED = {"famo": "xi", "uncertainty": "s", "gradnorm": "w"}
 
 
 def leaves(*values: float) -> dict[str, Tensor]:
@@ -137,16 +139,16 @@ def test_a_state_is_not_what_goes_on(name: str) -> None:
         weighting.load_state_dict(state)
 
 
-@pytest.mark.parametrize("name", ["famo", "uncertainty", "gradnorm"])
+@pytest.mark.parametrize("name", LEARNED)
 def test_what_a_weighting_has_learned_of_a_loss_stays_while_it_is_absent(name: str) -> None:
     weighting, network = MAKERS[name](), model()
     train(weighting, steps=6, network=network)
-    one = weighting.state_dict()[{"famo": "xi", "uncertainty": "s", "gradnorm": "w"}[name]]["values"]["mask"]
+    one = weighting.state_dict()[LEARNED[name]]["values"]["mask"]
     for batch in pictures(5):
         losses = losses_of(network, batch)
         weighting.total({**losses, "mask": 0 * losses["mask"]})
         weighting.learn()
-    later = weighting.state_dict()[{"famo": "xi", "uncertainty": "s", "gradnorm": "w"}[name]]["values"]
+    later = weighting.state_dict()[LEARNED[name]]["values"]
     assert later["mask"] == one
     if name == "gradnorm":
         assert sum(later.values()) == pytest.approx(len(NAMES))
@@ -156,6 +158,37 @@ def test_what_a_weighting_has_learned_of_a_loss_stays_while_it_is_absent(name: s
 def test_what_moves_does_move(name: str) -> None:
     log = train(MAKERS[name](), steps=9)
     assert log[0][0] != pytest.approx(log[-1][0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+@pytest.mark.parametrize("by_position", [False, True])
+def test_what_adam_remembers_goes_with_the_name(name: str, by_position: bool) -> None:
+    """Taken up by a weighting with the losses in another order; earlier versions numbered what Adam remembers."""
+    weighting, again, network = MAKERS[name](), make_weighting(name, NAMES[::-1]), model()
+    train(weighting, steps=4, network=network)
+    state = weighting.state_dict()
+    if by_position:
+        learned = state[LEARNED[name]]
+        learned["adam"] = {NAMES.index(key): kept for key, kept in learned["adam"].items()}
+    again.load_state_dict(state)
+    other = model()
+    other.load_state_dict(network.state_dict())
+    for (weights, _), (same, _) in zip(
+        train(weighting, steps=3, skip=4, network=network), train(again, steps=3, skip=4, network=other), strict=True
+    ):
+        assert same == pytest.approx(weights, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("steps", [0, 4])
+def test_nothing_is_learned_from_a_total_without_gradients(name: str, steps: int) -> None:
+    weighting, network = MAKERS[name](), model()
+    train(weighting, steps=steps, network=network)
+    before = repr(weighting.state_dict())
+    with torch.no_grad():
+        assert not weighting.total(losses_of(network, pictures(1)[0])).requires_grad
+    weighting.learn()
+    assert repr(weighting.state_dict()) == before
 
 
 # --- values by hand, from the papers' formulas
@@ -249,6 +282,46 @@ def test_gradnorm_by_hand() -> None:
     weighting.learn()
     # r = 1 for both: targets are the mean norm 2. Mask, 3, is above it and goes down; box, 1, goes up: 0.9 and 1.1.
     assert weighting.weights(losses(2.0, 2.0)) == pytest.approx({"mask": 0.9, "box": 1.1}, rel=1e-6)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_gradnorm_goes_by_the_first_value_other_than_0(stored: bool) -> None:
+    """A batch without masks comes first: from then on as if it had not been, as far as ratios go."""
+    x = torch.tensor([1.0, 1.0], dtype=torch.float64, requires_grad=True)
+
+    def losses(mask: float, box: float) -> dict[str, Tensor]:
+        return {"mask": (x * x).sum() - 2 + mask, "box": (x * x).sum() - 2 + box}
+
+    found = []
+    for first in (0.0, 4.0):
+        weighting = GradNorm(["mask", "box"], alpha=1.0, lr=0.1)
+        for mask in (first, 4.0, 1.0):
+            weighting.total(losses(mask, 2.0)), weighting.learn()
+            if stored:
+                state = weighting.state_dict()
+                if not first:  # earlier versions kept the 0
+                    state = {**state, "first": {"mask": 0.0, **state["first"]}}
+                weighting.load_state_dict(state)
+        found.append(weighting.weights(losses(1.0, 2.0)))
+    assert found[0] == pytest.approx(found[1])
+    assert found[0]["mask"] < 1 < found[0]["box"]  # mask has fallen to a quarter, box is where it was
+
+
+def test_gradnorm_goes_by_the_gradients_of_all_batches_of_a_step() -> None:
+    x = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
+
+    def weights(*norms: float, look: bool = False) -> dict[str, float]:
+        weighting = GradNorm(["mask", "box"], alpha=0.0, lr=0.1)
+        for norm in norms:
+            weighting.total({"mask": norm * x[0], "box": 2 * x[0]})
+        if look:  # which teaches nothing
+            weighting.weights({"mask": 9 * x[0], "box": 2 * x[0]})
+        weighting.learn()
+        return weighting.weights({"mask": x[0], "box": x[0]})
+
+    # Means 3, 1 and 2 against 2: down, up, and no step.
+    assert weights(5.0, 1.0) == weights(1.0, 5.0) == weights(3.0) == pytest.approx({"mask": 0.9, "box": 1.1})
+    assert weights(0.5, 1.5) == weights(1.5, 0.5, look=True) == pytest.approx({"mask": 1.1, "box": 0.9})
 
 
 def test_a_schedule_is_stretched_over_the_training() -> None:
@@ -417,9 +490,10 @@ def test_uw_so_gives_all_to_a_loss_near_0() -> None:
     assert SoftOptimalWeighting(NAMES).weights(leaves(1.0, 1e-30, 1.0)) == {"mask": 0.0, "box": 3.0, "class": 0.0}
 
 
-def test_famo_refuses_losses_below_0() -> None:
-    with pytest.raises(LossError, match=r"FAMO needs losses of at least 0, box = -0\.5"):
-        FAMO(NAMES).total(leaves(1.0, -0.5, 1.0))
+@pytest.mark.parametrize("kind", [FAMO, UncertaintyWeighting])
+def test_losses_below_0_are_refused_where_they_have_no_weight(kind: type[Weighting]) -> None:
+    with pytest.raises(LossError, match=rf"{kind.__name__} needs losses of at least 0, box = -0\.5; add a constant"):
+        kind(NAMES).total(leaves(1.0, -0.5, 1.0))
 
 
 def test_an_epoch_whose_means_say_nothing_leaves_dwa_as_it_was() -> None:
@@ -461,8 +535,16 @@ def test_a_loss_with_a_shape_is_refused() -> None:
     losses: dict[str, Any] = {**leaves(1.0, 1.0, 1.0), "box": torch.ones(2)}
     with pytest.raises(LossError, match=r"loss box is \(2,\), not a 0-d tensor"):
         make_weighting("fixed", NAMES).total(losses)
-    with pytest.raises(LossError, match="loss box is float"):
+    with pytest.raises(LossError, match="loss box is float; give a 0-d tensor"):
         make_weighting("fixed", NAMES).total({**losses, "box": 1.0})
+
+
+def test_a_loss_on_the_processor_is_taken_to_the_others() -> None:
+    """The meta device stands for a GPU: it has shapes and no numbers."""
+    there = torch.zeros((), device="meta", requires_grad=True)
+    for losses in ({"a": there, "b": torch.tensor(1.0)}, {"a": torch.tensor(1.0), "b": there}):
+        total = weighted_sum(losses, {"a": 1.0, "b": 2.0})
+        assert (total.device.type, total.requires_grad) == ("meta", True)
 
 
 def test_losses_that_share_nothing_have_no_conflict() -> None:
@@ -486,6 +568,8 @@ def test_losses_that_share_nothing_have_no_conflict() -> None:
         (lambda: DynamicWeightAveraging(NAMES, temperature=0.0), "temperature = 0.0"),
         (lambda: SoftOptimalWeighting(NAMES, temperature=-1.0), "temperature = -1.0"),
         (lambda: RecordedWeighting([]), "a schedule of 0 entries"),
+        (lambda: RecordedWeighting([1.0, 2.0]), r"entry 0 of the schedule is 1\.0; an entry gives weights by name"),  # type: ignore[list-item]
+        (lambda: RecordedWeighting([*SCHEDULE, None]), "entry 2 of the schedule is None"),  # type: ignore[list-item]
         (lambda: ControlledWeighting(Share(), epochs=0), "epochs = 0"),
     ],
 )

@@ -134,7 +134,7 @@ def test_a_user_may_name_the_shared_parameters(method: str) -> None:
     named.total(losses)
     if isinstance(named, GradNorm):
         expected = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm().item() for loss in losses.values()]
-        assert list(named._norms.values()) == pytest.approx(expected, rel=1e-5)
+        assert [named._norms[0][name] for name in losses] == pytest.approx(expected, rel=1e-5)
     else:
         assert named.last != make_weighting(method, NAMES).weights(losses)
 
@@ -156,6 +156,41 @@ def test_pcgrad_draws_its_order_apart_from_everything_else() -> None:
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(99)
     assert weighting.weights(losses) == first
+
+
+@pytest.mark.parametrize("method", ["pcgrad", "mgda"])
+def test_no_method_seeds_the_devices(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step would draw the same dropout as the one before."""
+    weighting, losses, seeded = make_weighting(method, NAMES), losses_of(model(), pictures(1)[0]), []
+    for device in (torch.cuda, torch.xpu, torch.mps):
+        for name in ("manual_seed", "manual_seed_all"):
+            monkeypatch.setattr(device, name, seeded.append, raising=False)
+    weighting.weights(losses)
+    assert not seeded
+
+
+@pytest.mark.parametrize("method", [*METHODS, "gradnorm"])
+def test_the_order_of_the_dict_changes_nothing(method: str) -> None:
+    """To the last bit: processes whose dicts differ in order take means of the same gradients, in the same order."""
+    network, both = model(), []
+    for order in (NAMES, NAMES[::-1]):
+        weighting, shapes = make_weighting(method, NAMES), []
+        weighting.average = lambda tensor, shapes=shapes: shapes.append(tensor.sum().item()) or tensor
+        for batch in pictures(3):
+            losses = losses_of(network, batch)
+            weighting.total({name: losses[name] for name in order})
+            assert list(weighting.last) == list(order)
+            weighting.learn()
+        both.append((weighting.last, weighting.state_dict(), shapes))
+    assert both[0] == both[1]
+
+
+def test_the_gramian_is_on_the_processor_whatever_the_default_device_is() -> None:
+    network = model()
+    losses = losses_of(network, pictures(1)[0])
+    with torch.device("meta"):
+        products = gramian(losses, list(network.parameters()), None)
+    assert products.device.type == "cpu"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ class BayesianSettings:
     fixed_scale: bool = True
 
 
+def are_level(rewards: Vector) -> bool:
+    """Whether rewards [K] differ by no more than rounding, so that they say nothing."""
+    return bool(rewards.std() <= 1e-9 * np.abs(rewards).max())
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """What one round taught: the state before it [n, F], log-weights [K, n], rewards [K].
@@ -225,6 +230,8 @@ class RewardModel:
 
     def _absorb(self, round: Round) -> None:
         self._bank.advance(round.after)
+        if are_level(round.rewards):  # surpluses of 0 would have the rewards of later rounds drawn in
+            return
         y = round.x - self.origin
         rewards = self._drawn_in(round)
         self._bank.update(self._features(round.state, y), -(y * y).sum(-1), rewards, self._unit(round.state))

@@ -12,7 +12,7 @@ from torch import distributed as dist
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.loops.choice import Choice, choose_weighting
 from ada_segment.population.journal import Record
-from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.base import Weighting, check_names, check_tensors, weighted_sum
 
 
 class LossBalancer:
@@ -108,20 +108,29 @@ class LossBalancer:
     def __call__(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The total of raw, 0-d losses: a 0-d tensor to call `backward` on.
 
+        Without gradients (`torch.no_grad`), as in a validation, it is the sum under `weights_now`: nothing is learned
+        from it, no epoch's mean has it, and losses that are not finite are not refused.
+
         Raises:
             LossError: names do not fit, or a loss is not finite; nothing has been learned from it then.
         """
         return (_uncompiled or _keep_uncompiled())(self, losses)
 
     def _total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        if not torch.is_grad_enabled():
+            check_names(losses, self.losses, "losses and weights")
+            check_tensors(losses)
+            return weighted_sum(losses, self.weights_now(losses))
         self._calls += 1
-        total = self.weighting.total(losses, self._factors)
-        self._count += 1
-        for sums, numbers in ((self._weights, self.weighting.last), (self._losses, self.weighting.values)):
-            for name, number in numbers.items():
-                sums[name] = sums.get(name, 0.0) + number
-        if self.accumulate is not None and self._calls % self.accumulate == 0:
-            self.weighting.learn()
+        try:
+            total = self.weighting.total(losses, self._factors)
+            self._count += 1
+            for sums, numbers in ((self._weights, self.weighting.last), (self._losses, self.weighting.values)):
+                for name, number in numbers.items():
+                    sums[name] = sums.get(name, 0.0) + number
+        finally:  # the optimiser steps here, though the step's last batch be refused
+            if self.accumulate is not None and self._calls % self.accumulate == 0:
+                self.weighting.learn()
         return total
 
     def end_epoch(self, metric: float | None = None) -> Record:

@@ -33,17 +33,20 @@ class _BalanceLosses:
         balancer: the weights.
         monitor: name of a metric logged in validation that the balancer's journal shall hold, such as "val_pq"; an
             epoch without validation has none.
-        key: where the dict of losses is in what `training_step` returns; None: it is the dict itself.
+        key: where the dict of losses is in what `training_step` returns; None: it is the dict itself. Not "loss",
+            where the total goes.
         log: log each epoch's mean weights as weight/NAME.
 
     Raises:
-        ConfigError: neither library is installed; in `fit`, the module optimises by hand.
+        ConfigError: neither library is installed, or the key is "loss"; in `fit`, the module optimises by hand.
         LossError: in `fit`, `training_step` returned something else, or a loss is not usable.
     """
 
     def __init__(
         self, balancer: LossBalancer, *, monitor: str | None = None, key: str | None = None, log: bool = True
     ) -> None:
+        if key == "loss":
+            raise ConfigError("key = 'loss' is not usable; Lightning takes the total from there: give it another name")
         self.balancer = balancer
         self.monitor, self.key, self.log = monitor, key, log
         self._original: Any = None
@@ -102,7 +105,9 @@ class _BalanceLosses:
             self._metric = float(metric)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Tell the balancer, with the metric that is monitored."""
+        """Tell the balancer, with the metric that is monitored; an epoch all of whose batches were skipped is none."""
+        if not self.balancer.within_epoch:
+            return
         record = self.balancer.end_epoch(self._metric)
         if self.log:
             weights = record["members"][0]["weights"]

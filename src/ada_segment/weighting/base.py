@@ -66,6 +66,21 @@ def _number(value: Any) -> float:
         return math.nan
 
 
+def check_tensors(losses: Mapping[str, Any]) -> None:
+    """Refuse losses that are not 0-d tensors. Raises LossError, which names the first."""
+    for name, loss in losses.items():
+        if not isinstance(loss, Tensor):
+            raise LossError(f"loss {name} is {type(loss).__name__}; give a 0-d tensor")
+        if loss.ndim:
+            raise LossError(f"loss {name} is {tuple(loss.shape)}, not a 0-d tensor; take its mean or its sum")
+
+
+def check_not_below_0(values: Mapping[str, float], kind: str) -> None:
+    """Refuse losses below 0, of which the method `kind` makes nothing. Raises LossError, which names the first."""
+    if bad := [name for name, value in values.items() if value < 0]:
+        raise LossError(f"{kind} needs losses of at least 0, {bad[0]} = {values[bad[0]]}; add a constant to it")
+
+
 def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) -> dict[str, float]:
     """The losses as numbers. Costs one device synchronisation.
 
@@ -76,18 +91,28 @@ def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) 
     Raises:
         LossError: a loss is not 0-d, or is NaN or infinite; names those at fault and their values.
     """
-    for name, loss in losses.items():
-        if not isinstance(loss, Tensor) or loss.ndim:
-            shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise LossError(f"loss {name} is {shape}, not a 0-d tensor; take its mean or its sum")
+    check_tensors(losses)
     names = sorted(losses)  # the same order in every process
-    stacked = torch.stack([_full(losses[name].detach()) for name in names])
+    stacked = _stacked([losses[name].detach() for name in names])
     values = dict(zip(names, (stacked if average is None else average(stacked)).tolist(), strict=True))
     if bad := [f"{name} = {values[name]}" for name in losses if not math.isfinite(values[name])]:
         raise LossError(
             f"losses are not finite: {', '.join(bad)}; lower the learning rate, clip gradients, or check the data"
         )
     return {name: values[name] for name in losses}
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Sum_i weights[i] * loss_i, 0-d, in at least single precision."""
+    stacked = _stacked(list(losses.values()))
+    # Losses of weight 0 stay in the sum: every parameter keeps a gradient, which distributed training waits for.
+    return (stacked * stacked.new_tensor([weights[name] for name in losses])).sum()
+
+
+def _stacked(losses: Sequence[Tensor]) -> Tensor:
+    """[n]. A loss on the CPU, as one that is 0 for want of anything to learn from, is taken to where the others are."""
+    device = next((loss.device for loss in losses if loss.device.type != "cpu"), losses[0].device)
+    return torch.stack([_full(loss).to(device) for loss in losses])
 
 
 def _full(loss: Tensor) -> Tensor:
@@ -107,6 +132,7 @@ class Weighting(ABC):
 
     A training loop calls `total` for each batch, `learn` after each step of the optimiser (after several batches where
     gradients are accumulated), and `end_epoch` after each epoch. Only these two change what the weighting has learned.
+    A total made without gradients (`torch.no_grad`), as in a validation, is not learned from.
 
     Args:
         losses: names.
@@ -140,7 +166,8 @@ class Weighting(ABC):
 
         Args:
             values: the losses as finite numbers, means over all processes.
-            losses: this process's losses with their graph, for methods that look at gradients.
+            losses: this process's losses with their graph, for methods that look at gradients. Both are in the order
+                of their names, so that processes whose dicts have another order ask one another in the same order.
         """
 
     def weights(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -164,14 +191,13 @@ class Weighting(ABC):
         values = loss_values(losses, self.average)
         self.last, seen = self._weigh(losses, values, factors)
         self.values = values
-        self._seen.append(seen)
-        # Losses of weight 0 stay in the sum: every parameter keeps a gradient, which distributed training waits for.
-        stacked = torch.stack([_full(loss) for loss in losses.values()])
-        total = (stacked * stacked.new_tensor([self.last[name] for name in losses])).sum()
+        total = weighted_sum(losses, self.last)
+        if torch.is_grad_enabled():
+            self._seen.append(seen)
         return total + constant if (constant := self.constant()) else total
 
     def learn(self) -> None:
-        """Learn from the totals since the last call; to be called once a step of the optimiser."""
+        """Learn from the totals with gradients since the last call; to be called once a step of the optimiser."""
         if self._seen:
             seen, self._seen = self._seen, []
             self.step(mean_values(seen))
@@ -202,7 +228,8 @@ class Weighting(ABC):
             check_names(factors, self.names, "factors and losses")
             values = {name: factors[name] * value for name, value in values.items()}
             losses = {name: factors[name] * loss for name, loss in losses.items()}
-        chosen = self.choose(values, losses)
+        names = sorted(losses)
+        chosen = self.choose({name: values[name] for name in names}, {name: losses[name] for name in names})
         weights = {name: float(chosen[name] if factors is None else factors[name] * chosen[name]) for name in losses}
         if bad := [f"{name} = {values[name]:.3g}" for name, weight in weights.items() if not math.isfinite(weight)]:
             raise LossError(f"{self.kind} has no finite weight for {', '.join(bad)}; scale these losses")

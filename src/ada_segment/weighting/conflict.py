@@ -91,9 +91,9 @@ class ConflictWeighting(Weighting):
             return dict.fromkeys(self.names, 0.0)
         solve = self._solver(len(names))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(
-                self.seed * 1_000_003 + self._steps
-            )  # the same draws in all processes, and after a resume
+            # The same draws in all processes, and after a resume. torch.manual_seed would seed the devices too, whose
+            # generators are not put back.
+            torch.default_generator.manual_seed(self.seed * 1_000_003 + self._steps)
             found, kept = solve(products[there][:, there], [self._kept.get(name, 1.0) for name in names])
         self._to_keep = {**self._kept, **dict(zip(names, kept, strict=False))}
         factor = len(names) if METHODS[self.method].sums_to_one else 1

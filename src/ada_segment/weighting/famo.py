@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ada_segment.errors import LossError
-from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.base import Weighting, check_not_below_0
 from ada_segment.weighting.learned import Learned
 from ada_segment.weighting.shares import present, shares
 
@@ -46,8 +45,7 @@ class FAMO(Weighting):
         self._before: dict[str, float] | None = None
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
-        if bad := [name for name in self.names if values[name] < 0]:
-            raise LossError(f"FAMO needs losses of at least 0, {bad[0]} = {values[bad[0]]}; add a constant to it")
+        check_not_below_0(values, self.kind)
         names, xi = present(values), self._xi.values
         # Softmax of xi - log L is z_i / L_i over its sum.
         share = shares({name: xi[name] - math.log(values[name] + EPSILON) for name in names})

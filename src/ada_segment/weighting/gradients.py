@@ -12,7 +12,8 @@ from ada_segment.weighting.base import Average
 def shared_parameters(losses: Mapping[str, Tensor]) -> list[Tensor]:
     """The parameters that at least two of the losses reach, found by walking back through their graphs.
 
-    The same in all processes that train one model together, as long as their losses reach the same parameters.
+    The same in all processes that train one model together, as long as their losses reach the same parameters and
+    come in the same order.
 
     Raises:
         LossError: there are none.
@@ -36,7 +37,7 @@ def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average:
     Costs one backward pass a loss, and memory for that many gradients. The graph is kept.
 
     Args:
-        losses: 0-d, by name.
+        losses: 0-d, by name; in the same order in all processes.
         parameters: of which the gradients are taken; one that a loss does not reach has gradient 0.
         average: takes gradients to their mean over the processes that train one model.
     """
@@ -44,9 +45,10 @@ def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average:
     if average is not None:
         rows = [average(row) for row in rows]
     # In double precision piece by piece: squares of single precision run over at 1e19.
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device="cpu")
     for pieces in zip(*(row.split(1 << 20) for row in rows), strict=True):
-        block = torch.stack(pieces).double()
+        block = torch.stack(pieces)
+        block = (block.cpu() if block.device.type == "mps" else block).double()  # which mps does not have
         total += (block @ block.T).cpu()
     return total
 

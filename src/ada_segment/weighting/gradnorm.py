@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.base import Weighting, mean_values
 from ada_segment.weighting.gradients import gramian, shared_parameters
 from ada_segment.weighting.learned import Learned
 
@@ -20,7 +20,8 @@ class GradNorm(Weighting):
 
     With g_i the norm of the gradient of L_i, G_i = w_i g_i and its mean G, and r_i = (L_i / L_i(0)) over its mean: the
     w_i go down sum_i |G_i - G r_i^alpha|, where G r_i^alpha counts as constant, and are then scaled to sum to their
-    number (those of the losses at hand, to what they summed to).
+    number (those of the losses at hand, to what they summed to). L_i(0) is the first value of the loss other than 0.
+    Where gradients are accumulated, g_i is the mean norm over the batches of a step.
 
     Cost: one extra backward pass a loss, through what lies between it and the shared parameters, and memory for that
     many gradients. When: losses whose values say nothing of the size of their gradients, few of them, and time.
@@ -42,25 +43,33 @@ class GradNorm(Weighting):
         self.alpha = alpha
         self.shared: Sequence[Tensor] | None = None if shared is None else list(shared)
         self._w = Learned(self.names, start=1.0, lr=lr)
-        self._first: dict[str, float] | None = None
-        self._norms: dict[str, float] = {}
+        self._first: dict[str, float] = {}
+        self._chosen_by: dict[str, float] = {}
+        self._norms: list[dict[str, float]] = []  # of the totals since the last step
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
         if not torch.is_grad_enabled():  # an evaluation, of which nothing is learned
             return self._w.values
         parameters = self.shared if self.shared is not None else shared_parameters(losses)
         squares = gramian(losses, parameters, self.average).diagonal().tolist()
-        self._norms = {name: math.sqrt(square) for name, square in zip(losses, squares, strict=True)}
+        self._chosen_by = {name: math.sqrt(square) for name, square in zip(losses, squares, strict=True)}
         return self._w.values
 
+    def total(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> Tensor:
+        total = super().total(losses, factors)
+        if torch.is_grad_enabled():
+            self._norms.append(self._chosen_by)
+        return total
+
     def step(self, values: Mapping[str, float]) -> None:
-        if self._first is None:
-            self._first = dict(values)
-        w, norms = self._w.values, self._norms
+        # A loss of 0 has no ratio: it may be absent from the first batch.
+        self._first = {name: value for name, value in values.items() if value != 0} | self._first
+        w, norms = self._w.values, mean_values(self._norms)
+        self._norms = []
         names = [name for name in self.names if norms[name] > 0 and math.isfinite(norms[name])]
         if not names:
             return
-        ratios = {name: values[name] / self._first[name] if self._first[name] else 1.0 for name in names}
+        ratios = {name: values[name] / self._first[name] if name in self._first else 1.0 for name in names}
         mean_ratio = sum(ratios.values()) / len(names) or 1.0
         mean_norm = sum(w[name] * norms[name] for name in names) / len(names)
         ahead = {
@@ -74,9 +83,11 @@ class GradNorm(Weighting):
         self._w.set({**w, **{name: scale * weight for name, weight in moved.items()}})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"w": self._w.state_dict(), "first": self._first}
+        return {"w": self._w.state_dict(), "first": dict(self._first)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._w.load_state_dict(state["w"])
-        self._first = None if state["first"] is None else dict(state["first"])
+        # Earlier versions have None before the first step, and a 0 where a loss began with one.
+        self._first = {name: value for name, value in (state["first"] or {}).items() if value != 0}
+        self._norms = []

@@ -46,11 +46,14 @@ class Learned:
 
     def state_dict(self) -> dict[str, Any]:
         """The numbers and what Adam remembers."""
-        return {"values": self.values, "adam": copy_state(self._adam.state_dict()["state"])}
+        adam = copy_state(self._adam.state_dict()["state"])
+        return {"values": self.values, "adam": {self.names[index]: kept for index, kept in adam.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave. Raises LossError when it is that of other losses."""
         check_names(state["values"], self.names, "names of the losses")
         self.set(state["values"])
-        adam = self._adam.state_dict()
-        self._adam.load_state_dict({**adam, "state": copy_state(state["adam"])})
+        there = list(state["values"])  # earlier versions have numbers for names, in this order
+        kept = {there[key] if isinstance(key, int) else key: each for key, each in copy_state(state["adam"]).items()}
+        adam = {self.names.index(name): each for name, each in kept.items()}
+        self._adam.load_state_dict({**self._adam.state_dict(), "state": adam})

@@ -22,7 +22,7 @@ class RecordedWeighting(Weighting):
             t has entry t, and the last one once they are used up.
 
     Raises:
-        ConfigError: the schedule is empty, or there is no epoch.
+        ConfigError: the schedule is empty, an entry is no mapping, or there is no epoch.
         LossError: a weight is negative or not finite, or names differ between entries.
     """
 
@@ -31,6 +31,9 @@ class RecordedWeighting(Weighting):
             raise ConfigError(
                 f"a schedule of {len(schedule)} entries over {epochs} epochs is not usable; both are >= 1"
             )
+        for index, entry in enumerate(schedule):
+            if not isinstance(entry, Mapping):
+                raise ConfigError(f"entry {index} of the schedule is {entry!r}; an entry gives weights by name")
         super().__init__(schedule[0])
         self.schedule = [check_weights(entry) for entry in schedule]
         for entry in self.schedule:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ada_segment.weighting.base import Weighting
+from ada_segment.weighting.base import Weighting, check_not_below_0
 from ada_segment.weighting.learned import Learned
 
 
@@ -26,6 +26,9 @@ class UncertaintyWeighting(Weighting):
     Args:
         losses: names.
         lr: learning rate of the s_i; a weight changes by at most about that share in one step.
+
+    Raises:
+        LossError: a loss is below 0, whose weight would grow without end.
     """
 
     def __init__(self, losses: Iterable[str], *, lr: float = 0.01) -> None:
@@ -33,6 +36,7 @@ class UncertaintyWeighting(Weighting):
         self._s = Learned(self.names, start=0.0, lr=lr)
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
+        check_not_below_0(values, self.kind)
         return {name: math.exp(-s) for name, s in self._s.values.items()}
 
     def constant(self) -> float:

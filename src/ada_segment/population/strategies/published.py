@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ada_segment.controller.policy_gradient import PolicyGradientController
+from ada_segment.controller.reward_model import are_level
 from ada_segment.population.seeds import derive_seed, generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast, observed_best
 from ada_segment.population.strategies.checks import above_zero, whole, within
@@ -38,7 +39,7 @@ class Published(Strategy):
     """Zhang et al. 2021: ratios of member k ~ N(mu, sigma^2); round 0 with the default weights; best broadcast.
 
     Rewards of round t: r_k = (t/T) [(P_k - mean P) / std P + (P_k - P*_{t-1}) / std P], P* the best P so far. They are
-    0, and nothing is learned, where std P is 0 or there is one member, which then trains under the mean.
+    0, and nothing is learned, where all P are equal or there is one member, which then trains under the mean.
     """
 
     name = "published"
@@ -66,7 +67,7 @@ class Published(Strategy):
     def judge(self, round: int, trials: Sequence[Trial]) -> Verdict:
         best = observed_best(trials)
         scores = np.array([trial.reward for trial in trials])
-        if self._seen is not None and self._peak is not None and scores.std() > 0:
+        if self._seen is not None and self._peak is not None and not are_level(scores):
             drawn = self._draw(round)
             planned = [self._controller.to_weights(row) for row in drawn]
             # What was drawn, before the limits; but what was tried, where the search took smaller steps.
@@ -120,8 +121,7 @@ class Published(Strategy):
 
 def published_rewards(scores: np.ndarray, *, peak: float, share: float) -> np.ndarray:
     """The published rewards [K] from PQ [K], the best PQ before, and t/T; 0 where the scores do not differ."""
-    spread = scores.std()
-    if spread == 0:
+    if are_level(scores):
         return np.zeros_like(scores)
-    rewards: np.ndarray = share * ((scores - scores.mean()) + (scores - peak)) / spread
+    rewards: np.ndarray = share * ((scores - scores.mean()) + (scores - peak)) / scores.std()
     return rewards
