@@ -50,7 +50,7 @@ LOOK_AT_GRADIENTS = ("gradnorm", "pcgrad", "cagrad", "nash-mtl", "mgda", "imtl-g
 RAW = {"training.ema_decay": None, "training.reward": "pq-soft"}  # what `tiny` was at first
 AVERAGED = {"training.ema_decay": 0.95}  # what is rewarded, and scored, is an average over half an epoch
 MASKS_OF_TORCHVISION = {"model.aligned_masks": False}  # what all arms have but those that say otherwise
-ALIGNED = {"model.aligned_masks": True}
+ALIGNED, ALIGNED_MASKS = {"model.aligned_masks": True}, ", aligned masks"
 SHIFTS = {"up": 3.0, "down": 1 / 3}
 HOW = ("usual", "tuned")  # merge thresholds
 PARTS = ("rpn", "class", "box", "mask", "semantic")
@@ -417,7 +417,7 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     **{arm: strategy("ada-segment", ABLATED[change]) for arm, change in ABLATIONS.items()},
     "default, moving average": weights("default", AVERAGED),
-    "default, aligned masks": weights("default", ALIGNED),
+    "default" + ALIGNED_MASKS: weights("default", ALIGNED),
     FIRST_AVERAGED: strategy("ada-segment", AVERAGED),
     FIRST_BY_PQ: strategy("ada-segment", BY_PQ | FIRST_STEPS),
     LONG_ROUNDS: strategy("ada-segment", BY_PQ | FIRST_STEPS | {"training.epochs_per_round": 2}),
@@ -436,7 +436,7 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer": transferred(),
     "transfer, same compute": transferred(same_compute=True),
     "transfer, four searches": transferred(several=True),
-    "transfer, four searches, aligned masks": transferred(several=True, flags=ALIGNED),
+    "transfer, four searches" + ALIGNED_MASKS: transferred(several=True, flags=ALIGNED),
     "transfer, four searches, same compute": transferred(several=True, same_compute=True),
     "transfer" + FIVE: transferred("ada-segment" + FIVE),
     "transfer, four searches" + FIVE: transferred("ada-segment" + FIVE, several=True),

@@ -5,7 +5,7 @@ from functools import cache
 from statistics import fmean
 
 import results_file
-from evidence import ABLATIONS, ARMS, FIVE, LONGER, NAME, ONE_SIDE, PAST, SHIFTED
+from evidence import ABLATIONS, ALIGNED_MASKS, ARMS, FIVE, LONGER, NAME, ONE_SIDE, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -30,8 +30,7 @@ def arms(regime: str, population: str = "") -> str:
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
-        elsewhere = arm in SHIFTED or arm in ABLATIONS or is_long(arm)  # in tables of their own
-        if not runs or (elsewhere and arm not in (search, BASELINE + LONG)):
+        if not runs or (is_elsewhere(arm) and arm not in (search, BASELINE + LONG)):
             continue
         bases = baseline if arm != BASELINE else {}
         rows.append(
@@ -97,7 +96,7 @@ def recognition(regime: str) -> str:
     rows: list[list[object]] = []
     for arm in ARMS:
         runs = [line for line in lines if line["arm"] == arm and line["seed"] in baseline]
-        if not runs or arm in SHIFTED or arm in ABLATIONS or is_long(arm) or of_size(arm):
+        if not runs or is_elsewhere(arm) or of_size(arm):
             continue
         row: list[object] = [arm, len(runs)]
         for group in GROUPS[1:]:
@@ -164,6 +163,11 @@ def of_size(arm: str) -> str:
     return FIVE if arm.endswith(FIVE) else ""
 
 
+def is_elsewhere(arm: str) -> bool:
+    """Whether it has a table of its own."""
+    return arm in SHIFTED or arm in ABLATIONS or arm.endswith(ALIGNED_MASKS) or is_long(arm)
+
+
 def is_long(arm: str) -> bool:
     """Whether it trains three times as long as its regime."""
     return arm.endswith((LONG, LONGER))
@@ -219,6 +223,24 @@ def _with_bases(regime: str, arm: str, base: str) -> tuple[list[Line], dict[int,
     lines = of_regime(regime)
     bases = by_seed(lines, base)
     return [line for line in lines if line["arm"] == arm and line["seed"] in bases], bases
+
+
+def aligned(regime: str) -> str:
+    """Arms whose masks are learned where they are pasted, beside the same with torchvision's masks."""
+    lines = of_regime(regime)
+    baseline = by_seed(lines, BASELINE + ALIGNED_MASKS)
+    rows: list[list[object]] = []
+    for arm in ARMS:
+        if not arm.endswith(ALIGNED_MASKS):
+            continue
+        runs, theirs = _with_bases(regime, arm, arm.removesuffix(ALIGNED_MASKS))
+        row: list[object] = [arm.removesuffix(ALIGNED_MASKS), len(runs), shown(estimate([pq(run) for run in runs]))]
+        for group, measure in (("all", "pq"), ("things", "pq"), ("stuff", "pq"), ("things", "sq")):
+            row.append(shown(estimate(changes(runs, theirs, "tuned", group, measure)), signed=True))
+        bases = {} if arm == BASELINE + ALIGNED_MASKS else baseline
+        rows.append([*row, shown(estimate(changes(runs, bases)), signed=True)])
+    headings = ["arm", "seeds", "PQ", "less the same with torchvision's masks", "things", "stuff", "SQ of things"]
+    return table([*headings, "less default, both aligned"], rows)
 
 
 EPOCHS = (2, 4, 7, 10, 14)

@@ -196,6 +196,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "ema_recognition": lambda: evidence_tables.recognition("scenes-ema"),
         "carried": evidence_tables.carried,
         "carried_further": lambda: evidence_tables.carried(arm=evidence_tables.FURTHER),
+        "aligned": lambda: evidence_tables.aligned("scenes-ema"),
         "ten_seeds": lambda: evidence_tables.seeds("scenes-ten-losses"),
         "one_side": lambda: evidence_tables.arms(SIDED),
         "one_side_five": lambda: evidence_tables.arms(SIDED, FIVE),
