@@ -21,7 +21,7 @@ from ada_segment.population.member import Member
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.storage import copy_state
-from ada_segment.training.evaluation import REWARDS, reward_of, reward_parts
+from ada_segment.training.evaluation import REWARDS, RewardParts, reward_of
 from ada_segment.training.loading import evaluation_batches, steps_per_epoch, training_batches
 from ada_segment.training.member import PanopticMember, network_state
 from ada_segment.training.optimisation import learning_rate
@@ -134,8 +134,9 @@ def test_a_reward_is_that_of_all_predictions_of_which_one_batch_is_held(
     found = member.evaluate()
     assert len(held) == 3
     assert max(held) - held[0] <= 2
-    expected = reward_of(reward_parts(reward, *member.predict(member.reward_set), member.reward_set.categories))
-    assert 0 <= found == expected <= 100
+    at_once = RewardParts(reward, member.reward_set.categories)
+    at_once.update(*member.predict(member.reward_set))
+    assert 0 <= found == reward_of(at_once.parts) <= 100
 
 
 @pytest.mark.parametrize(

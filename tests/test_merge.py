@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.calibration import quality, tune
+from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.merge import Thresholds, merge
+from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Instance, Prediction, paste_instances, prediction_of_truth
-from ada_segment.training.evaluation import REWARDS, reward_of, reward_parts
+from ada_segment.panoptic.quality import PanopticQuality
+from ada_segment.training.evaluation import REWARDS, RewardParts, reward_of
 
 THINGS = frozenset({1, 2})
+
+
+def counted(
+    reward: str, predictions: list[Prediction], truths: list[PanopticMap], categories: Categories
+) -> list[PanopticQuality]:
+    """The parts of the reward of these pictures."""
+    found = RewardParts(reward, categories)
+    found.update(predictions, truths)
+    return found.parts
 
 
 def test_truth_passed_through_the_merge_gives_pq_100() -> None:
@@ -145,8 +157,8 @@ def test_tuning_is_never_worse_than_the_usual_thresholds(prediction: Prediction)
     truth = merge(prediction, Thresholds(score=0.2, stuff_area=0.1), things)
     usual = quality([prediction], [truth], scenes.categories, Thresholds()).compute().pq
     assert tune([prediction], [truth], scenes.categories)[1] >= usual
-    tuned = reward_of(reward_parts("pq-tuned", [prediction], [truth], scenes.categories))
-    assert tuned >= reward_of(reward_parts("pq", [prediction], [truth], scenes.categories)) == 100 * usual
+    tuned = reward_of(counted("pq-tuned", [prediction], [truth], scenes.categories))
+    assert tuned >= reward_of(counted("pq", [prediction], [truth], scenes.categories)) == 100 * usual
 
 
 @pytest.mark.parametrize("name", REWARDS)
@@ -157,8 +169,8 @@ def test_a_reward_is_that_of_all_pictures_however_they_are_shared(name: str, one
     things = frozenset(category.id for category in scenes.categories.things)
     seen = [with_void(one), with_void(two)]
     truths = [merge(each, Thresholds(score=0.2, stuff_area=0.1), things) for each in seen]
-    whole = reward_parts(name, seen, truths, scenes.categories)
-    shares = [reward_parts(name, [each], [truth], scenes.categories) for each, truth in zip(seen, truths, strict=True)]
+    whole = counted(name, seen, truths, scenes.categories)
+    shares = [counted(name, [each], [truth], scenes.categories) for each, truth in zip(seen, truths, strict=True)]
     assert reward_of([first + second for first, second in zip(*shares, strict=True)]) == pytest.approx(reward_of(whole))
 
 

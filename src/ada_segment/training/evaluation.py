@@ -101,15 +101,6 @@ class RewardParts:
             add_to(part, predictions, truths, thresholds)
 
 
-def reward_parts(
-    name: str, predictions: list[Prediction], truths: list[PanopticMap], categories: Categories
-) -> list[PanopticQuality]:
-    """The parts of `RewardParts` of these pictures. Raises like it."""
-    reward = RewardParts(name, categories)
-    reward.update(predictions, truths)
-    return reward.parts
-
-
 def reward_of(parts: Iterable[PanopticQuality]) -> float:
-    """The reward, in percent, out of what `reward_parts` gives: the highest PQ, averaged over its IoU thresholds."""
+    """The reward, in percent, out of the parts of `RewardParts`: the highest PQ, averaged over its IoU thresholds."""
     return 100 * max(part.mean_pq() for part in parts)
