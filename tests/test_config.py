@@ -73,6 +73,13 @@ def test_settings_of_a_library_s_model_go_with_it(tmp_path: Path) -> None:
     assert resolve(file=file, flags={"model.hf.d_model": 8}).model.hf == {"num_queries": 5, "d_model": 8}
 
 
+def test_settings_of_ray_go_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("search: {executor: ray, ray_address: auto, ray_cpus: 2, ray_gpus: 0.5}\n")
+    assert resolve(file=file, flags={"search.executor": "ray"}) == resolve(file=file)
+    assert resolve(file=file, flags={"search.executor": "local"}) == Settings()
+
+
 def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
     before, after = resolve(preset="r50-1x"), resolve(preset="r50-1x", flags={"augmentation.size": 400})
     assert after.augmentation.max_size == round(before.augmentation.max_size / 2)  # type: ignore[operator]

@@ -236,6 +236,13 @@ def test_pretrained_weights_of_batch_norms_do_not_become_those_of_group_norms(na
             build_backbone(replace(SMALL, backbone=name, norm="group", pretrained=pretrained))
 
 
+def test_a_file_of_group_norms_is_read(tmp_path: Path) -> None:
+    source = ThinResNet(SMALL.width, group_norm)
+    torch.save(source.state_dict(), tmp_path / "own.pth")
+    settings = replace(SMALL, backbone="thin-resnet", norm="group", pretrained=str(tmp_path / "own.pth"))
+    assert torch.equal(build_backbone(settings).body.state_dict()["stem.0.weight"], source.stem[0].weight)
+
+
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3_small"])
 def test_weights_that_cannot_be_downloaded_are_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_network(*_: object, **__: object) -> None:

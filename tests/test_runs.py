@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 from small_runs import arguments, small
 
@@ -27,7 +28,7 @@ from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
-from ada_segment.runs.settings_file import read_settings
+from ada_segment.runs.settings_file import forget_settings, read_settings, write_settings
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
 
@@ -435,6 +436,25 @@ def test_a_start_that_fails_leaves_the_folder_to_the_next(tmp_path: Path, monkey
     assert (kept / "config.yaml").exists()
     run_search(small(seed=1, search__members=1, search__rounds=1), run)
     assert read_settings(run).seed == 1
+
+
+def test_what_a_start_that_fails_may_go_on_by_is_left(tmp_path: Path) -> None:
+    write_settings(tmp_path / "run", small())
+    (tmp_path / "run" / "tensorboard").mkdir()
+    forget_settings(tmp_path / "run")
+    assert read_settings(tmp_path / "run") == small()
+    (tmp_path / "run" / "tensorboard").rmdir()
+    forget_settings(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_from_before_masks_were_aligned_goes_on_as_it_was(tmp_path: Path) -> None:
+    tree = yaml.safe_load(to_yaml(small()))
+    del tree["model"]["aligned_masks"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
+    assert read_settings(tmp_path) == small(model__aligned_masks=False)
+    with pytest.raises(RunError, match=r"was started with model\.aligned_masks = False, not True"):
+        write_settings(tmp_path, small())
 
 
 def test_two_devices_train_one_model(tmp_path: Path) -> None:

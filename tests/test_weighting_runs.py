@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 from page_reader import Page, says
-from small_runs import small
+from small_runs import SMALL, small
+from torch import nn
 
 from ada_segment.errors import AdaSegmentError, ConfigError
+from ada_segment.panoptic.backbones import ThinResNet
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.observer import Silent
 from ada_segment.population.search import search
@@ -151,7 +153,9 @@ def test_what_a_training_began_with_may_be_gone_when_it_is_resumed(source: str, 
     before = tmp_path / "before"
     shutil.copytree(found, before / "run")
     (before / "late.py").write_text(f"def late(epoch):\n    return {{**{DEFAULTS}, 'loss_mask': epoch / 4}}\n")
-    settings = settings_for(str(before / source), training__start=str(before / "run"))
+    torch.save(ThinResNet(SMALL["model.width"], nn.BatchNorm2d).state_dict(), before / "own.pth")
+    weights = {"training__start": str(before / "run"), "model__pretrained": str(before / "own.pth")}
+    settings = settings_for(str(before / source), **weights)
     run_search(settings, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run_search(settings, tmp_path / "stopped", observer=StopAfter(1))

@@ -257,10 +257,13 @@ def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
     """Put settings over others.
 
     Those of a strategy or weighting (`search.settings`) go when another one is named; those of an hf: model
-    (`model.hf`) when one of our own is.
+    (`model.hf`) when one of our own is; those of Ray when another executor is.
     """
     ours, theirs = tree.get("search"), over.get("search")
     if isinstance(ours, dict) and isinstance(theirs, Mapping):
+        if theirs.get("executor", "ray") != "ray":
+            for key in ("ray_address", "ray_cpus", "ray_gpus"):
+                ours.pop(key, None)
         for key, usual in (("strategy", SearchSettings.strategy), ("weights", "none")):
             if key in theirs and (theirs[key] or usual) != (ours.get(key) or usual):
                 ours.pop("settings", None)
@@ -335,7 +338,8 @@ def _convert(value: Any, hint: Any, key: str) -> Any:
 
 
 def _free(value: Any) -> Any:
-    """A value that no type is known of, read as the others are: text that is a number, none. Text in quotes stays."""
+    """A value that no type is known of, as YAML has read it, but that text with an exponent is a number and `none` is
+    None, in quotes or not."""
     if isinstance(value, Mapping):
         return {name: _free(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

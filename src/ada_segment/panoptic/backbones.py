@@ -83,11 +83,8 @@ def build_backbone(settings: ModelSettings) -> PyramidBackbone:
             weights cannot be downloaded.
     """
     name, norm = settings.backbone, _norm(settings.norm)
-    if settings.norm == "group" and settings.pretrained != "none":
-        raise ConfigError(
-            f"model.norm = group does not fit model.pretrained = {settings.pretrained}, weights of batch norms; set "
-            "model.norm to frozen or batch, or model.pretrained to none"
-        )
+    if settings.norm == "group" and settings.pretrained == "default":
+        raise _batch_norms(settings)
     if name == "thin-resnet":
         _no_download(settings)
         body: nn.Module = ThinResNet(settings.width, norm)
@@ -199,6 +196,8 @@ def _load_file(body: nn.Module, settings: ModelSettings) -> None:
             f"model.pretrained = {path} holds a {type(state).__name__}; give a file of tensors by their names, which "
             "torch.save(model.state_dict(), FILE) writes"
         )
+    if settings.norm == "group" and any(str(key).endswith("running_mean") for key in state):
+        raise _batch_norms(settings)
     own = body.state_dict()
     fitting = {
         key: value
@@ -214,6 +213,13 @@ def _load_file(body: nn.Module, settings: ModelSettings) -> None:
             f"missing or of another shape, {missing[0]} first"
         )
     body.load_state_dict(fitting, strict=False)
+
+
+def _batch_norms(settings: ModelSettings) -> ConfigError:
+    return ConfigError(
+        f"model.norm = group does not fit model.pretrained = {settings.pretrained}, weights of batch norms; set "
+        "model.norm to frozen or batch, or model.pretrained to none"
+    )
 
 
 def _freeze(body: nn.Module, stages: list[list[str]], settings: ModelSettings) -> None:

@@ -58,7 +58,7 @@ def run_search(
     # A search that goes on from a checkpoint needs nothing that lies elsewhere.
     goes_on = resume and bool(checkpoints(out))
     strategy = _strategy(settings, known_beforehand(strategy_state(out)) if goes_on else None)
-    member_settings = replace(settings, training=replace(settings.training, start=None)) if goes_on else settings
+    member_settings = _without_sources(settings) if goes_on else settings
     # The search does the same, but settings are written before it starts, and only those that it can work with.
     if not goes_on:
         _refuse_useless(settings)
@@ -142,6 +142,12 @@ def run_search(
             board.close()
     # The others do not wait for it: what takes the first one longer than their patience would end in a time-out.
     return result
+
+
+def _without_sources(settings: Settings) -> Settings:
+    """Settings of a member whose state is there already: with no model to start from and no pretrained weights."""
+    model = settings.model if settings.model.name.startswith("hf:") else replace(settings.model, pretrained="none")
+    return replace(settings, model=model, training=replace(settings.training, start=None))
 
 
 def _refuse_useless(settings: Settings) -> None:

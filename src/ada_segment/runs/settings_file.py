@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
-from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
@@ -19,6 +20,9 @@ WHERE_AND_HOW = {
         "executor", "workers", "time_limit", "restarts", "checkpoint_minutes", "ray_address", "ray_cpus", "ray_gpus",
     )
 }  # fmt: skip
+
+BEFORE = {"model.aligned_masks": False}
+"""How runs were trained that do not have these settings yet."""
 
 
 def write_settings(run: Path, settings: Settings) -> bool:
@@ -39,9 +43,9 @@ def write_settings(run: Path, settings: Settings) -> bool:
 def forget_settings(run: Path) -> None:
     """Take back what `write_settings` has done for a run that came to nothing, unless another process has begun it."""
     with suppress(OSError, RunError), claimed(run):
-        if not (run / JOURNAL).exists():
-            (run / FILE_NAME).unlink(missing_ok=True)
-            run.rmdir()  # which it is not if anything else is in it
+        if [path.name for path in run.iterdir()] == [FILE_NAME]:  # with anything else, they are what it can go on by
+            (run / FILE_NAME).unlink()
+            run.rmdir()
 
 
 def read_settings(run: Path) -> Settings:
@@ -53,7 +57,10 @@ def read_settings(run: Path) -> Settings:
     """
     if not (run / FILE_NAME).is_file():
         raise RunError(f"{run} holds no {FILE_NAME}; name the folder of a run that ada-segment has made")
-    return resolve(file=run / FILE_NAME)
+    settings = resolve(file=run / FILE_NAME)
+    said = _flat(yaml.safe_load((run / FILE_NAME).read_text()) or {})
+    unsaid = {key: value for key, value in BEFORE.items() if key not in said}
+    return resolve(file=run / FILE_NAME, flags=unsaid) if unsaid else settings
 
 
 def check_same(run: Path, settings: Settings) -> None:
