@@ -96,10 +96,11 @@ def differences(arms: Sequence[Arm]) -> list[Difference]:
     Of several the one that differs in the fewest other settings. Arms with other test pictures are not compared.
     """
     references = [arm for arm in arms if arm.is_default] or list(arms[:1])
+    pictures = {arm.name: arm.runs[0].test_pictures for arm in arms}
     found = []
     for arm in arms:
         before = references[: references.index(arm)] if arm in references else references
-        others = [other for other in before if other.runs[0].test_pictures == arm.runs[0].test_pictures]
+        others = [other for other in before if pictures[other.name] == pictures[arm.name]]
         if not others:
             continue
         reference = min(others, key=lambda other: len(_apart(arm, other)))
@@ -192,8 +193,9 @@ def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:
         keys = {key for other in rivals for key in {*tree, *other} if tree.get(key) != other.get(key)} - ASIDE
         told = ", ".join(f"{key.rpartition('.')[2]} {tree.get(key)}" for key in sorted(keys))
         names.append(f"{main} ({told})" if told else main)
-    paths = [name if names.count(name) == 1 else run.path.name for name, (run, _) in zip(names, firsts, strict=True)]
-    return [path if paths.count(path) == 1 else str(run.path) for path, (run, _) in zip(paths, firsts, strict=True)]
+    for fallback in ([run.path.name for run, _ in firsts], [str(run.path) for run, _ in firsts]):
+        names = [name if names.count(name) == 1 else other for name, other in zip(names, fallback, strict=True)]
+    return names
 
 
 def _main(run: Run, tree: Mapping[str, Any]) -> str:

@@ -87,8 +87,10 @@ class Run:
     @property
     def test_pictures(self) -> dict[str, object]:
         """The settings that say which pictures its PQ is of, by dotted key; {} where it does not tell."""
-        keys = SCENES_DRAWN_BY if self.data.get("source") == SCENES else ()
-        keys = ("data.source", *keys) if self.data else ()
+        data = self.data
+        if not data:
+            return {}
+        keys = ("data.source", *(SCENES_DRAWN_BY if data.get("source") == SCENES else ()))
         return {key: self._setting(*key.split(".")) for key in keys}
 
     @property
