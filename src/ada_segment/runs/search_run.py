@@ -146,8 +146,8 @@ def run_search(
 
 def _without_sources(settings: Settings) -> Settings:
     """Settings of a member whose state is there already: with no model to start from and no pretrained weights."""
-    model = settings.model if settings.model.name.startswith("hf:") else replace(settings.model, pretrained="none")
-    return replace(settings, model=model, training=replace(settings.training, start=None))
+    model, training = replace(settings.model, pretrained="none"), replace(settings.training, start=None)
+    return replace(settings, model=model, training=training)
 
 
 def _refuse_useless(settings: Settings) -> None:
