@@ -17,16 +17,16 @@ FOUND = (OURS, "transfer", "replayed", "last weights", "shuffled")
 """How the names of arms begin that search, or use what searches have found."""
 
 
-def arms(regime: str, population: str = "") -> str:
+def arms(regime: str, population: str = "", *, ours: str = OURS) -> str:
     """Every arm but ablations and those with shifted weights or in longer trainings: means over seeds with 95 %
     intervals, and differences to the default weights and to the search, paired by seed.
 
     `population`: what ends the names of arms whose population is not the regime's; these alone, beside the default
-    weights.
+    weights. `ours`: the search that the others are compared with.
     """
     lines = [line for line in of_regime(regime) if line["arm"] == BASELINE or of_size(line["arm"]) == population]
-    search = OURS + population
-    baseline, ours = by_seed(lines, BASELINE), by_seed(lines, search)
+    search = ours + population
+    baseline, searches = by_seed(lines, BASELINE), by_seed(lines, search)
     rows: list[list[object]] = []
     for arm in (*ARMS, *PAST):
         runs = [line for line in lines if line["arm"] == arm]
@@ -39,7 +39,7 @@ def arms(regime: str, population: str = "") -> str:
                 len(runs),
                 shown(estimate([pq(run) for run in runs])),
                 shown(estimate(changes(runs, bases)), signed=True),
-                shown(estimate(changes(ours.values(), by_seed(runs, arm)) if arm != search else []), signed=True),
+                shown(estimate(changes(searches.values(), by_seed(runs, arm)) if arm != search else []), signed=True),
                 shown(estimate([pq(run, "tuned", "things") for run in runs])),
                 shown(estimate([pq(run, "tuned", "stuff") for run in runs])),
                 shown(estimate([pq(run, "usual") for run in runs])),
@@ -48,7 +48,7 @@ def arms(regime: str, population: str = "") -> str:
                 f"{fmean(run['seconds'] for run in runs) / 60:.1f}",
             ]
         )
-    headings = ["arm", "seeds", "PQ", "less default", f"{OURS} less this", "things", "stuff"]
+    headings = ["arm", "seeds", "PQ", "less default", f"{ours} less this", "things", "stuff"]
     headings += ["PQ, usual thresholds", "less default", "epochs in all", "minutes"]
     return f"{_machines(lines)}\n\n{table(headings, rows)}"
 

@@ -6,7 +6,7 @@ Three slopes, from trainings whose weights have the geometric mean of the defaul
 reward after one round, among members that started it alike (what a search learns from); of the reward after several
 epochs, on the mean log-weights until then, among whole trainings; and of the test PQ, on those of the whole training.
 If the first had the sign of the last, rewards after a round would lead to the best weights in the end.
-The table in docs/results.md is made from the lines and controllers that benchmarks/evidence.py keeps.
+The table in docs/results-earlier.md is made from the lines and controllers that benchmarks/evidence.py keeps.
 """
 
 import argparse

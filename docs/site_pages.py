@@ -18,6 +18,7 @@ ORDER = (
     "report.md",
     "controller.md",
     "results.md",
+    "results-earlier.md",
     "checks.md",
     "design.md",
 )
