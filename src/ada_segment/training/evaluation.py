@@ -28,8 +28,6 @@ def predict_all(
     batch_size: int,
     workers: int = 0,
     device: torch.device | str = "cpu",
-    rank: int = 0,
-    ranks: int = 1,
 ) -> tuple[list[Prediction], list[PanopticMap]]:
     """Candidates and truths of all pictures, in their order. Arguments as of `predict_each`."""
     predictions: list[Prediction] = []
@@ -39,9 +37,7 @@ def predict_all(
         predictions.extend(predicted)
         truths.extend(true)
 
-    predict_each(
-        take, model, dataset, resize, batch_size=batch_size, workers=workers, device=device, rank=rank, ranks=ranks
-    )
+    predict_each(take, model, dataset, resize, batch_size=batch_size, workers=workers, device=device)
     return predictions, truths
 
 

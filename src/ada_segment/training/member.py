@@ -174,32 +174,29 @@ class PanopticMember:
         share_buffers(self.fabric, self._predicting)
         with raised_alike(self.fabric):
             reward = RewardParts(self.settings.reward, self.reward_set.categories)
-            self._by(partial(predict_each, reward.update), self.reward_set, rank=rank, ranks=ranks)
+            share = partial(predict_each, reward.update, rank=rank, ranks=ranks)
+            self._by(share, self.reward_set, batch_size=max(self.settings.batch_size // ranks, 1))
         for part in reward.parts:
             part.counts = summed(self.fabric, part.counts)
         return reward_of(reward.parts)
 
-    def predict(
-        self, dataset: PanopticDataset, *, rank: int = 0, ranks: int = 1
-    ) -> tuple[list[Prediction], list[PanopticMap]]:
+    def predict(self, dataset: PanopticDataset) -> tuple[list[Prediction], list[PanopticMap]]:
         """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one.
 
-        `rank`, `ranks`: see `predict_all`; whoever calls it, it does not wait for the others.
+        Whichever rank calls it, it predicts all of them and does not wait for the others.
         """
-        return self._by(predict_all, dataset, rank=rank, ranks=ranks)
+        return self._by(predict_all, dataset, batch_size=self.settings.batch_size)
 
-    def _by(self, predict: Callable[..., _T], dataset: PanopticDataset, *, rank: int, ranks: int) -> _T:
+    def _by(self, predict: Callable[..., _T], dataset: PanopticDataset, *, batch_size: int) -> _T:
         """`predict_all` or `predict_each` by this member."""
         with self.fabric.autocast():
             return predict(
                 self._predicting,
                 dataset,
                 self.resize,
-                batch_size=max(self.settings.batch_size // ranks, 1),
+                batch_size=batch_size,
                 workers=self.settings.workers,
                 device=self.fabric.device,
-                rank=rank,
-                ranks=ranks,
             )
 
     @property
