@@ -152,9 +152,8 @@ def with_void(prediction: Prediction) -> Prediction:
 @settings(deadline=None, max_examples=20)
 def test_tuning_is_never_worse_than_the_usual_thresholds(prediction: Prediction) -> None:
     scenes = Scenes(size=16, count=1)
-    things = frozenset(category.id for category in scenes.categories.things)
     prediction = with_void(prediction)
-    truth = merge(prediction, Thresholds(score=0.2, stuff_area=0.1), things)
+    truth = merge(prediction, Thresholds(score=0.2, stuff_area=0.1), scenes.categories.thing_ids)
     usual = quality([prediction], [truth], scenes.categories, Thresholds()).compute().pq
     assert tune([prediction], [truth], scenes.categories)[1] >= usual
     tuned = reward_of(counted("pq-tuned", [prediction], [truth], scenes.categories))
@@ -166,9 +165,8 @@ def test_tuning_is_never_worse_than_the_usual_thresholds(prediction: Prediction)
 @settings(deadline=None, max_examples=10)
 def test_a_reward_is_that_of_all_pictures_however_they_are_shared(name: str, one: Prediction, two: Prediction) -> None:
     scenes = Scenes(size=16, count=1)
-    things = frozenset(category.id for category in scenes.categories.things)
     seen = [with_void(one), with_void(two)]
-    truths = [merge(each, Thresholds(score=0.2, stuff_area=0.1), things) for each in seen]
+    truths = [merge(each, Thresholds(score=0.2, stuff_area=0.1), scenes.categories.thing_ids) for each in seen]
     whole = counted(name, seen, truths, scenes.categories)
     shares = [counted(name, [each], [truth], scenes.categories) for each, truth in zip(seen, truths, strict=True)]
     assert reward_of([first + second for first, second in zip(*shares, strict=True)]) == pytest.approx(reward_of(whole))

@@ -96,14 +96,13 @@ def test_the_pq_of_each_test_picture_is_that_of_the_stored_model(searched: Path)
     """Predicted and counted again, picture by picture; what is drawn can be opened."""
     stored, dataset = load_model(searched), open_part(small(), source=None, split="test")
     predictions, truths = predict_all(stored.network, dataset, stored.resize, batch_size=1)
-    things = frozenset(category.id for category in stored.categories.things)
     content = json.loads((searched / "examples.json").read_text())
     assert content["split"] == "test"
     assert len(content["pictures"]) == len(dataset) == 6
     total = PanopticQuality(stored.categories)
     for index, picture in enumerate(content["pictures"]):
         one = PanopticQuality(stored.categories)
-        one.update(merge(predictions[index], stored.thresholds, things), truths[index])
+        one.update(merge(predictions[index], stored.thresholds, stored.categories.thing_ids), truths[index])
         total.merge(one)
         assert picture["name"] == dataset[index].name
         assert picture["pq"] == pytest.approx(one.compute().pq, abs=1e-6)

@@ -39,9 +39,8 @@ def add_to(
     result: PanopticQuality, predictions: Sequence[Prediction], truths: Sequence[PanopticMap], thresholds: Thresholds
 ) -> None:
     """Count more pictures, their predictions merged with `thresholds`."""
-    things = frozenset(category.id for category in result.categories.things)
     for prediction, truth in zip(predictions, truths, strict=True):
-        result.update(merge(prediction, thresholds, things), truth)
+        result.update(merge(prediction, thresholds, result.categories.thing_ids), truth)
 
 
 def tune(

@@ -36,6 +36,7 @@ class Categories:
             raise DataError(f"category id {self._all[0].id} is negative; category ids start at 0")
         self.things = tuple(category for category in self._all if category.isthing)
         self.stuff = tuple(category for category in self._all if not category.isthing)
+        self.thing_ids = frozenset(category.id for category in self.things)
         self._thing_label = {category.id: label for label, category in enumerate(self.things, start=1)}
         self._stuff_label = {category.id: label for label, category in enumerate(self.stuff, start=1)}
 

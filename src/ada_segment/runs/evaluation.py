@@ -55,9 +55,8 @@ def evaluate_run(
             device=stored.device,
         )
     if predictions_to is not None:
-        things = frozenset(category.id for category in stored.categories.things)
         names = picture_names(dataset)
-        maps = (merge(prediction, stored.thresholds, things) for prediction in predictions)
+        maps = (merge(prediction, stored.thresholds, stored.categories.thing_ids) for prediction in predictions)
         write_panoptic(predictions_to, zip(names, maps, strict=True), stored.categories, image_ids=image_ids(dataset))
     metrics = measure(predictions, truths, stored.categories, split=_name(split), tuned=stored.thresholds)
     return metrics if data is None else {"data": data, **metrics}

@@ -51,8 +51,7 @@ def write_examples(
         sample = dataset[index] if index in drawn else None
         record["drawn"] = f"{FOLDER}/{index:06d}.webp" if sample is not None else None
         if sample is not None:
-            things = frozenset(category.id for category in dataset.categories.things)
-            maps = (truths[index], merge(predictions[index], thresholds, things))
+            maps = (truths[index], merge(predictions[index], thresholds, dataset.categories.thing_ids))
             overlays = (draw_overlay(sample.image, one, dataset.categories) for one in maps)
             strip = _strip([as_picture(sample.image), *overlays])
             write_whole(run / record["drawn"], partial(strip.save, format="WEBP", quality=80, method=2))

@@ -62,11 +62,10 @@ def _draw(
     thresholds: Thresholds,
 ) -> None:
     categories = splits.categories
-    things = frozenset(category.id for category in categories.things)
     rows, captions = [], []
     for index in range(min(PICTURES_SHOWN, len(splits.test))):
         sample = splits.test[index]
-        merged = merge(predictions[index], thresholds, things)
+        merged = merge(predictions[index], thresholds, categories.thing_ids)
         rows.append(
             [
                 as_picture(sample.image),

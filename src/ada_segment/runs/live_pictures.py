@@ -61,11 +61,10 @@ class LivePictures(Silent):
         with torch.random.fork_rng(devices=[]):
             predictions, truths = predict_all(self._network, self._pictures, self._resize, batch_size=1)
         categories = self._pictures.categories
-        things = frozenset(category.id for category in categories.things)
         drawn = {}
         for place, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
             sample = self._pictures[place]
-            maps = (truth, merge(prediction, Thresholds(), things))
+            maps = (truth, merge(prediction, Thresholds(), categories.thing_ids))
             overlays = [draw_overlay(sample.image, one, categories) for one in maps]
             drawn[sample.name] = contact_sheet([[as_picture(sample.image), *overlays]], cell=320)
         return drawn

@@ -61,7 +61,7 @@ def _predict(stored: StoredModel, path: Path) -> PanopticMap:
     small = stored.resize(Sample(image=image, truth=empty, name=path.name)).image
     with stored.autocast():
         (prediction,) = stored.network.predict([small.to(stored.device)], [size])
-    return merge(prediction, stored.thresholds, frozenset(category.id for category in stored.categories.things))
+    return merge(prediction, stored.thresholds, stored.categories.thing_ids)
 
 
 def _draw(stored: StoredModel, path: Path, panoptic: PanopticMap, out: Path) -> Path:
