@@ -9,7 +9,7 @@ from ada_segment.data.layout import find_split, list_splits
 from ada_segment.data.maps import read_map
 from ada_segment.data.picture import read_picture
 from ada_segment.errors import ConfigError, DataError
-from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
+from ada_segment.report.overlay import contact_sheet, sheet_row
 from ada_segment.storage import write_whole
 
 
@@ -43,10 +43,10 @@ def draw_data_sheet(folder: Path, out: Path, *, rows: int = 6) -> int:
             try:
                 image = read_picture(files.pictures / picture.file_name)
                 truth = read_map(files.masks / picture.mask_name, picture, annotations=files.annotations)
-                overlay = draw_overlay(image, truth, annotations.categories)
+                row = sheet_row(image, [truth], annotations.categories)
             except DataError:
                 continue
-            drawn.append([as_picture(image), overlay])
+            drawn.append(row)
             captions.append(f"{split}: {picture.file_name}, {len(truth.segments)} segments")
             left -= 1
             if not left:

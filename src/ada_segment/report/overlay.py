@@ -93,7 +93,7 @@ def contact_sheet(
         raise ValueError(f"{len(captions)} captions for {len(rows)} rows")
     font, small = _font(20), _font(15)
     line = 24 if captions is not None else 0
-    scaled = [[_to_width(picture, cell) for picture in row] for row in rows]
+    scaled = [[to_width(picture, cell) for picture in row] for row in rows]
     heights = [line + max(picture.height for picture in row) for row in scaled]
     size = (len(headings) * (cell + GAP) + GAP, 40 + sum(heights) + GAP * len(rows))
     sheet = Image.new("RGB", size, PAPER)
@@ -108,6 +108,13 @@ def contact_sheet(
             sheet.paste(picture, (GAP + column * (cell + GAP), top + line))
         top += height + GAP
     return sheet
+
+
+def sheet_row(
+    image: Tensor | NDArray[np.uint8], maps: Sequence[PanopticMap], categories: Categories
+) -> list[Image.Image]:
+    """The picture itself, then each map drawn over it. Raises DataError like `draw_overlay`."""
+    return [as_picture(image), *(draw_overlay(image, one, categories) for one in maps)]
 
 
 def as_picture(image: Tensor | NDArray[np.uint8]) -> Image.Image:
@@ -199,7 +206,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
-def _to_width(picture: Image.Image, width: int) -> Image.Image:
+def to_width(picture: Image.Image, width: int) -> Image.Image:
+    """The picture in RGB, `width` px wide."""
     size = (width, max(1, round(picture.height * width / picture.width)))
     # Enlarged pixels stay visible as such; a photograph that shrinks is averaged.
     method = Image.Resampling.NEAREST if width > picture.width else Image.Resampling.LANCZOS

@@ -15,7 +15,7 @@ from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.report.example_files import CELL, FILE_NAME, FOLDER
-from ada_segment.report.overlay import as_picture, draw_overlay
+from ada_segment.report.overlay import sheet_row, to_width
 from ada_segment.storage import write_json, write_whole
 
 SPREAD, WORST, BEST = 60, 8, 4  # pictures drawn, at most
@@ -51,9 +51,8 @@ def write_examples(
         sample = dataset[index] if index in drawn else None
         record["drawn"] = f"{FOLDER}/{index:06d}.webp" if sample is not None else None
         if sample is not None:
-            maps = (truths[index], merge(predictions[index], thresholds, dataset.categories.thing_ids))
-            overlays = (draw_overlay(sample.image, one, dataset.categories) for one in maps)
-            strip = _strip([as_picture(sample.image), *overlays])
+            merged = merge(predictions[index], thresholds, dataset.categories.thing_ids)
+            strip = _strip(sheet_row(sample.image, [truths[index], merged], dataset.categories))
             write_whole(run / record["drawn"], partial(strip.save, format="WEBP", quality=80, method=2))
     names = picture_names(dataset)
     content = [{"name": name, **record} for name, record in zip(names, records, strict=True)]
@@ -83,9 +82,8 @@ def chosen(pq: Sequence[float | None]) -> set[int]:
 
 def _strip(pictures: Sequence[Image.Image]) -> Image.Image:
     """The pictures side by side, each `CELL` px wide."""
-    height = max(1, round(pictures[0].height * CELL / pictures[0].width))
-    strip = Image.new("RGB", (CELL * len(pictures), height))
-    for place, picture in enumerate(pictures):
-        method = Image.Resampling.NEAREST if picture.width < CELL else Image.Resampling.LANCZOS
-        strip.paste(picture.convert("RGB").resize((CELL, height), method), (CELL * place, 0))
+    scaled = [to_width(picture, CELL) for picture in pictures]
+    strip = Image.new("RGB", (CELL * len(scaled), scaled[0].height))
+    for place, picture in enumerate(scaled):
+        strip.paste(picture, (CELL * place, 0))
     return strip

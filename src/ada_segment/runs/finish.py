@@ -10,7 +10,7 @@ from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.population.observer import Observer
-from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
+from ada_segment.report.overlay import contact_sheet, sheet_row
 from ada_segment.report.page import write_page
 from ada_segment.runs.examples import write_examples
 from ada_segment.runs.stored_model import store_model
@@ -66,13 +66,7 @@ def _draw(
     for index in range(min(PICTURES_SHOWN, len(splits.test))):
         sample = splits.test[index]
         merged = merge(predictions[index], thresholds, categories.thing_ids)
-        rows.append(
-            [
-                as_picture(sample.image),
-                draw_overlay(sample.image, truths[index], categories),
-                draw_overlay(sample.image, merged, categories),
-            ]
-        )
+        rows.append(sheet_row(sample.image, [truths[index], merged], categories))
         captions.append(sample.name)
     sheet = contact_sheet(rows, captions=captions)
     write_whole(path, lambda temporary: sheet.save(temporary, format="PNG", compress_level=4))

@@ -13,7 +13,7 @@ from ada_segment.data.subset import Subset
 from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.population.observer import Silent
 from ada_segment.population.run_folder import BEST
-from ada_segment.report.overlay import as_picture, contact_sheet, draw_overlay
+from ada_segment.report.overlay import contact_sheet, sheet_row
 from ada_segment.storage import load_state
 from ada_segment.training.evaluation import predict_all
 from ada_segment.training.member import PanopticMember, network_state
@@ -64,7 +64,6 @@ class LivePictures(Silent):
         drawn = {}
         for place, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
             sample = self._pictures[place]
-            maps = (truth, merge(prediction, Thresholds(), categories.thing_ids))
-            overlays = [draw_overlay(sample.image, one, categories) for one in maps]
-            drawn[sample.name] = contact_sheet([[as_picture(sample.image), *overlays]], cell=320)
+            merged = merge(prediction, Thresholds(), categories.thing_ids)
+            drawn[sample.name] = contact_sheet([sheet_row(sample.image, [truth, merged], categories)], cell=320)
         return drawn
