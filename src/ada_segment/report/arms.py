@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ada_segment.errors import RunError
-from ada_segment.report.run_files import Run
+from ada_segment.report.run_files import Run, flat
 from ada_segment.report.student import Estimate, estimate
 
 # Settings that say where a run is computed, or only which of an arm's runs it is.
@@ -67,7 +65,8 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     Raises:
         RunError: two runs have the same settings and the same seed.
     """
-    trees = [_settings(run) for run in runs]
+    # A search that was started from a program has no config.yaml, and tells what was asked of it.
+    trees = [flat(run.settings or run.identity) for run in runs]
     groups: dict[str, list[int]] = {}
     for place, tree in enumerate(trees):
         same = {key: value for key, value in tree.items() if key not in ASIDE}
@@ -151,15 +150,6 @@ def of_pairs(pairs: Sequence[tuple[int, int]], runs: Sequence[Run], measure: str
     return estimate([ours - theirs for ours, theirs in values if ours is not None and theirs is not None])
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    """All settings by dotted key: of config.yaml, or of what was asked of a search from a program."""
-    try:
-        tree = yaml.safe_load(run.config) if run.config is not None else None
-    except yaml.YAMLError:
-        tree = None
-    return _flat(tree if isinstance(tree, dict) else run.identity)
-
-
 def _conditions(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Of a search from a program what is asked of all strategies alike."""
     if not any(key.startswith("search.") for key in tree):
@@ -175,13 +165,6 @@ def _apart(arm: Arm, other: Arm) -> list[str]:
     """Conditions in which two arms differ."""
     keys = sorted({*arm.conditions, *other.conditions})
     return [key for key in keys if arm.conditions.get(key) != other.conditions.get(key)]
-
-
-def _flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) and value else {f"{path}{key}": value}
-    return flat
 
 
 def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:

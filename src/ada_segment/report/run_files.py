@@ -1,7 +1,8 @@
 """What a run folder holds, as far as it is there yet."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Run:
         identity: what was asked of the search: losses, defaults, rounds, members, seed, strategy; {} where not known.
         pictures: overlays.png and the pictures in pictures/, in this order.
         examples: the test pictures of a run that has ended, with the PQ of each.
+        settings: what config.yaml holds; {} where not known.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Run:
     identity: dict[str, Any]
     pictures: tuple[Path, ...]
     examples: tuple[Example, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, float] | None:
@@ -65,7 +68,7 @@ class Run:
     @property
     def seed(self) -> int | None:
         """Its seed, where the settings or the run tell."""
-        seed = self._all_settings().get("seed", self.identity.get("seed"))
+        seed = self.settings.get("seed", self.identity.get("seed"))
         return seed if isinstance(seed, int) else None
 
     @property
@@ -81,7 +84,7 @@ class Run:
     @property
     def data(self) -> dict[str, Any]:
         """Settings of its data, where it tells."""
-        found = self._all_settings().get("data")
+        found = self.settings.get("data")
         return found if isinstance(found, dict) else {}
 
     @property
@@ -110,15 +113,16 @@ class Run:
 
     def _setting(self, group: str, key: str) -> object:
         """One of the settings; None where they are not known."""
-        found = self._all_settings().get(group)
+        found = self.settings.get(group)
         return found.get(key) if isinstance(found, dict) else None
 
-    def _all_settings(self) -> dict[str, Any]:
-        try:
-            settings = yaml.safe_load(self.config or "")
-        except yaml.YAMLError:
-            return {}
-        return settings if isinstance(settings, dict) else {}
+
+def flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """A tree of settings by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{path}{key}.") if isinstance(value, Mapping) and value else {f"{path}{key}": value}
+    return found
 
 
 def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
@@ -155,16 +159,26 @@ def read_run(path: Path) -> Run:
     """
     if not path.is_dir():
         raise RunError(f"{path} is no folder; name one that a search has written")
-    config = path / "config.yaml"
+    file = path / "config.yaml"
+    config = file.read_text(encoding="utf-8", errors="replace") if file.exists() else None
     return Run(
         path=path,
         history=read_history(path),
         metrics=_read_metrics(path / METRICS),
-        config=config.read_text(encoding="utf-8", errors="replace") if config.exists() else None,
+        config=config,
         identity=_identity(path),
         pictures=tuple(_pictures(path)[:PICTURES]),
         examples=parse_examples(path, _read_object(path / EXAMPLES)),
+        settings=_settings(config or ""),
     )
+
+
+def _settings(config: str) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(config)
+    except yaml.YAMLError:
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def _read_metrics(file: Path) -> dict[str, Any] | None:

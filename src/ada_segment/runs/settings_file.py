@@ -3,13 +3,13 @@
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
+from ada_segment.report.run_files import flat
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
@@ -58,7 +58,7 @@ def read_settings(run: Path) -> Settings:
     if not (run / FILE_NAME).is_file():
         raise RunError(f"{run} holds no {FILE_NAME}; name the folder of a run that ada-segment has made")
     settings = resolve(file=run / FILE_NAME)
-    said = _flat(yaml.safe_load((run / FILE_NAME).read_text()) or {})
+    said = flat(yaml.safe_load((run / FILE_NAME).read_text()) or {})
     unsaid = {key: value for key, value in BEFORE.items() if key not in said}
     return resolve(file=run / FILE_NAME, flags=unsaid) if unsaid else settings
 
@@ -69,17 +69,10 @@ def check_same(run: Path, settings: Settings) -> None:
     Raises:
         RunError: names the first setting that differs, with both values.
     """
-    stored, asked = _flat(asdict(read_settings(run))), _flat(asdict(settings))
+    stored, asked = flat(asdict(read_settings(run))), flat(asdict(settings))
     for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
         if stored.get(key) != asked.get(key):
             raise RunError(
                 f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
                 f"resume it with its own settings, or name another folder"
             )
-
-
-def _flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) and value else {f"{path}{key}": value}
-    return flat
