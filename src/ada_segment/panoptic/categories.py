@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ada_segment.errors import DataError
+from ada_segment.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,10 @@ class Categories:
     def to_json(self) -> list[dict[str, object]]:
         """The `categories` list of a COCO panoptic file."""
         return [{"id": c.id, "name": c.name, "isthing": int(c.isthing)} for c in self._all]
+
+
+def check_both_kinds(categories: Categories) -> None:
+    """Raises ConfigError unless there is a class of things and one of stuff, as panoptic models need."""
+    if not categories.things or not categories.stuff:
+        kind = "stuff" if categories.things else "thing"
+        raise ConfigError(f"the data declares no {kind} class; a panoptic model needs things and stuff")

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -13,17 +12,16 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
-from ada_segment.errors import ConfigError
 from ada_segment.panoptic.backbones import LEVELS, build_backbone
 from ada_segment.panoptic.cascade import STAGE_IOU, CascadeRoIHeads
-from ada_segment.panoptic.categories import Categories
+from ada_segment.panoptic.categories import Categories, check_both_kinds
+from ada_segment.panoptic.picture_batch import IMAGENET_MEAN, IMAGENET_STD, common_shape, pad
 from ada_segment.panoptic.prediction import Prediction, paste_instances, predict_by_shape
 from ada_segment.panoptic.roi_heads import MaskedRoIHeads, roi_pool
 from ada_segment.panoptic.semantic import SemanticBranch, semantic_loss, stuff_of
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.panoptic.targets import IGNORE, Target
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 STAGES = range(len(STAGE_IOU))
 RPN_LOSSES = {"loss_objectness": "loss_rpn_cls", "loss_rpn_box_reg": "loss_rpn_loc"}
 ROI_LOSSES = {"loss_classifier": "loss_cls", "loss_box_reg": "loss_box_reg", "loss_mask": "loss_mask"}
@@ -68,9 +66,7 @@ class PanopticFPN(nn.Module):
 
     def __init__(self, settings: ModelSettings, categories: Categories, *, cascade: bool = False) -> None:
         super().__init__()
-        if not categories.things or not categories.stuff:
-            kind = "stuff" if categories.things else "thing"
-            raise ConfigError(f"the data declares no {kind} class; a panoptic model needs things and stuff")
+        check_both_kinds(categories)
         self.backbone = build_backbone(settings)
         self.rpn = _build_rpn(settings, self.backbone.stride)
         strides = [self.backbone.stride * 2**level for level in range(LEVELS)]
@@ -97,7 +93,8 @@ class PanopticFPN(nn.Module):
         batch = self._batch(images)
         features = self.backbone(batch.tensors)
         scores = self.semantic([features[str(level)] for level in range(LEVELS)])
-        semantic = _pad([target["semantic"] for target in targets], batch.tensors.shape[-2:], IGNORE)
+        shape = batch.tensors.shape[-2:]
+        semantic = torch.stack([pad(target["semantic"], shape, IGNORE) for target in targets])
         # In half precision boxes of a thousand pixels would be off by several: torchvision's box coder works in the
         # precision of the offsets. So the detection heads run in float32 whatever the precision around them.
         with torch.autocast(batch.tensors.device.type, enabled=False):
@@ -143,20 +140,12 @@ class PanopticFPN(nn.Module):
         """Pictures normalised and padded to one size."""
         normal = [((image[None] / 255 - self._mean) / self._std)[0] for image in images]
         sizes = [(image.shape[-2], image.shape[-1]) for image in images]
-        return ImageList(_pad(normal, self._shape(images), 0), sizes)
+        shape = self._shape(images)
+        return ImageList(torch.stack([pad(image, shape) for image in normal]), sizes)
 
     def _shape(self, images: Sequence[Tensor]) -> tuple[int, int]:
         """Height and width that hold all pictures and that every pyramid level divides."""
-        divisor = self.backbone.stride * 2 ** (LEVELS - 1)
-        height = max(image.shape[-2] for image in images)
-        width = max(image.shape[-1] for image in images)
-        return -(-height // divisor) * divisor, -(-width // divisor) * divisor
-
-
-def _pad(tensors: Sequence[Tensor], shape: Sequence[int], value: float) -> Tensor:
-    """A batch of [..., H, W], each at the upper left of [..., *shape] filled with `value`."""
-    padded = [F.pad(t, (0, shape[1] - t.shape[-1], 0, shape[0] - t.shape[-2]), value=value) for t in tensors]
-    return torch.stack(padded)
+        return common_shape(images, self.backbone.stride * 2 ** (LEVELS - 1))
 
 
 def _build_rpn(settings: ModelSettings, stride: int) -> RegionProposalNetwork:

@@ -79,8 +79,15 @@ def stuff_of(scores: Tensor, padded: tuple[int, int], resized: tuple[int, int], 
     Returns:
         [H, W] int64, 0 for things.
     """
+    return torch.argmax(in_original_size(scores, padded, resized, size), dim=0)
+
+
+def in_original_size(
+    scores: Tensor, padded: tuple[int, int], resized: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """Scores of one picture, [C, H, W] float32. Arguments as of `stuff_of`."""
     full = F.interpolate(scores[None].float(), size=padded, mode="bilinear", align_corners=False)
     full = full[..., : resized[0], : resized[1]]
     if resized != size:
         full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)
-    return torch.argmax(full[0], dim=0)
+    return full[0]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.ops import box_convert, masks_to_boxes
 
 from ada_segment.panoptic.categories import Categories
+from ada_segment.panoptic.picture_batch import common_shape, pad
 from ada_segment.panoptic.targets import IGNORE, Target
 
 
@@ -67,8 +68,8 @@ class Batching:
         sizes = [(image.shape[-2], image.shape[-1]) for image in fitted]
         shape = self.shape(fitted)
         mean, std = (fitted[0].new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        pixels = torch.stack([_pad((image / 255 - mean) / std, shape) for image in fitted])
-        inside = torch.stack([_pad(image.new_ones(image.shape[-2:], dtype=torch.int64), shape) for image in fitted])
+        pixels = torch.stack([pad((image / 255 - mean) / std, shape) for image in fitted])
+        inside = torch.stack([pad(image.new_ones(image.shape[-2:], dtype=torch.int64), shape) for image in fitted])
         return Batch(pixels, inside, sizes)
 
     def segments(self, target: Target, categories: Categories, shape: tuple[int, int]) -> Segments:
@@ -90,7 +91,7 @@ class Batching:
         boxes = masks_to_boxes(masks)
         boxes[:, 2:] += 1  # the last pixel belongs to the segment
         boxes = box_convert(boxes, "xyxy", "cxcywh") / boxes.new_tensor([width, height, width, height])
-        return Segments(_pad(masks.float(), shape), labels, boxes)
+        return Segments(pad(masks.float(), shape), labels, boxes)
 
     def _fit(self, pictures: Tensor, mode: str) -> Tensor:
         longest = max(pictures.shape[-2:])
@@ -103,9 +104,4 @@ class Batching:
         """Height and width of a batch of pictures [3, H, W]."""
         if self.square is not None:
             return self.square, self.square
-        height, width = (max(image.shape[axis] for image in images) for axis in (-2, -1))
-        return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
-
-
-def _pad(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
-    return F.pad(tensor, (0, shape[1] - tensor.shape[-1], 0, shape[0] - tensor.shape[-2]))
+        return common_shape(images, self.multiple)

@@ -7,12 +7,11 @@ greatest sum of p(class | q) m(pixel | q) over the queries; a pixel where the th
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.prediction import Instance, Prediction
-from ada_segment.panoptic.semantic import stuff_of
+from ada_segment.panoptic.semantic import in_original_size, stuff_of
 
 
 class Candidates:
@@ -73,11 +72,7 @@ class Candidates:
         kept = kept[scores[kept] >= max(self.least, torch.finfo(scores.dtype).tiny)]
         found = []
         for query in kept.tolist():
-            full = F.interpolate(masks[query][None, None], size=padded, mode="bilinear", align_corners=False)
-            full = full[..., : resized[0], : resized[1]]
-            if resized != size:
-                full = F.interpolate(full, size=size, mode="bilinear", align_corners=False)
-            mask = full[0, 0] > 0
+            mask = in_original_size(masks[query][None], padded, resized, size)[0] > 0
             rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
             if not len(rows):
                 continue

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ada_segment.errors import ConfigError
-from ada_segment.panoptic.categories import Categories
+from ada_segment.panoptic.categories import Categories, check_both_kinds
 from ada_segment.panoptic.huggingface.batch import Batching
 from ada_segment.panoptic.huggingface.candidates import Candidates
 from ada_segment.panoptic.huggingface.configuration import (
@@ -24,11 +24,12 @@ from ada_segment.panoptic.huggingface.library import transformers_for
 from ada_segment.panoptic.huggingface.pretrained import build_network, load_network
 from ada_segment.panoptic.huggingface.raw_losses import raw_losses
 from ada_segment.panoptic.huggingface.texts import Texts
+from ada_segment.panoptic.picture_batch import IMAGENET_MEAN, IMAGENET_STD
 from ada_segment.panoptic.prediction import Prediction, predict_by_shape
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.panoptic.targets import Target
 
-IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+IMAGENET = {"image_mean": list(IMAGENET_MEAN), "image_std": list(IMAGENET_STD)}
 PROCESSOR = "preprocessor_config.json"
 
 
@@ -49,9 +50,7 @@ class HuggingFaceModel(nn.Module):
         self, settings: ModelSettings, categories: Categories, *, about: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
-        if not categories.things or not categories.stuff:
-            kind = "stuff" if categories.things else "thing"
-            raise ConfigError(f"the data declares no {kind} class; a panoptic model needs things and stuff")
+        check_both_kinds(categories)
         folder = None
         if about is None:
             family, configuration = read_configuration(settings)
