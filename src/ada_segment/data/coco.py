@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ada_segment.data.check import Progress, check_files
+from ada_segment.data.check import check_files
 from ada_segment.data.index import PictureIndex, open_index
 from ada_segment.data.layout import find_split
 from ada_segment.data.looked_at import LookedAt
@@ -28,21 +28,18 @@ class CocoPanoptic:
         folder: holds the annotations, PNGs and pictures.
         split: "train" or "val".
         decode: whether to read every file to its end at once; None: by the number of pictures.
-        progress: told how many pictures have been looked at.
 
     Raises:
         DataError: names the first file at fault, what is wrong and how to mend it, and the number of other problems.
     """
 
-    def __init__(
-        self, folder: Path | str, split: str, *, decode: bool | None = None, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, folder: Path | str, split: str, *, decode: bool | None = None) -> None:
         self.files = find_split(Path(folder), split)
         self.pictures: PictureIndex = open_index(self.files.annotations)
         decode = len(self.pictures) <= DECODE_UP_TO if decode is None else decode
         looked_at = LookedAt(self.pictures, self.files, decode=decode)
         if not looked_at.good:
-            refuse_fatal(check_files(self.pictures, self.files, decode=decode, progress=progress))
+            refuse_fatal(check_files(self.pictures, self.files, decode=decode))
             looked_at.remember()
 
     @property

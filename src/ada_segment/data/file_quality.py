@@ -22,8 +22,6 @@ def quality_of_files(
     truth: Path,
     prediction: Path,
     *,
-    truth_folder: Path | None = None,
-    prediction_folder: Path | None = None,
     processes: int = 1,
     thresholds: Sequence[float] = (0.5,),
 ) -> PanopticQuality:
@@ -33,8 +31,8 @@ def quality_of_files(
     is left out, as the reference evaluator does.
 
     Args:
-        truth, prediction: JSON files. The prediction needs `annotations` only; classes are the truth's.
-        truth_folder, prediction_folder: of the PNGs; by default the JSON file's name without its ending.
+        truth, prediction: JSON files, each with its PNGs in the folder of its name without the ending. The prediction
+            needs `annotations` only; classes are the truth's.
         processes: how many work at it; they are closed at the end, whatever happens.
         thresholds: see `PanopticQuality`.
 
@@ -46,9 +44,9 @@ def quality_of_files(
     # Truth is not asked for things and stuff both: PQ of either is defined.
     # The reference leaves out every crowd, of whatever class.
     categories, arrays = read_arrays(Inspection(truth), tolerated=("no things", "no stuff"), stuff_crowds=True)
-    true = _maps(arrays, truth_folder or truth.with_suffix(""))
+    true = _maps(arrays, truth.with_suffix(""))
     _, arrays = read_arrays(Inspection(prediction), categories=categories)
-    predicted = {one.image_id: one for one in _maps(arrays, prediction_folder or prediction.with_suffix(""))}
+    predicted = {one.image_id: one for one in _maps(arrays, prediction.with_suffix(""))}
     if missing := [one for one in true if one.image_id not in predicted]:
         first = missing[0]
         raise DataError(

@@ -1,6 +1,6 @@
 """COCO panoptic files of predictions and of generated data."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -84,36 +84,19 @@ def image_ids(dataset: PanopticDataset) -> dict[str, int]:
     return {name: number for number, name in enumerate(picture_names(dataset), start=1)}
 
 
-def write_split(
-    folder: Path, split: str, dataset: PanopticDataset, *, progress: Callable[[int], None] | None = None
-) -> None:
-    """Write pictures and truth in the simple layout, so that `folder` can be opened as a dataset.
-
-    Args:
-        split: "train" or "val".
-        progress: told how many pictures are written.
-    """
+def write_split(folder: Path, split: str, dataset: PanopticDataset) -> None:
+    """Write pictures and truth as "train" or "val" in the simple layout: `folder` can be opened as a dataset then."""
 
     def maps() -> Iterable[tuple[str, PanopticMap]]:
         for index in range(len(dataset)):
             sample = dataset[index]
             write_picture(folder / "images" / split / sample.name, sample.image)
             yield sample.name, sample.truth
-            if progress is not None:
-                progress(index + 1)
 
     write_panoptic(folder / f"panoptic_{split}.json", maps(), dataset.categories)
 
 
-def write_scenes(
-    folder: Path,
-    *,
-    size: int = 64,
-    seed: int = 0,
-    train: int = 500,
-    test: int = 200,
-    progress: Callable[[int], None] | None = None,
-) -> None:
+def write_scenes(folder: Path, *, size: int = 64, seed: int = 0, train: int = 500, test: int = 200) -> None:
     """Write generated scenes as a dataset with the splits train and val; val holds the test scenes.
 
     Raises:
@@ -121,8 +104,8 @@ def write_scenes(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder} exists already; name a new or empty folder")
-    write_split(folder, "train", Scenes(size=size, count=train, seed=seed, split="train"), progress=progress)
-    write_split(folder, "val", Scenes(size=size, count=test, seed=seed, split="test"), progress=progress)
+    write_split(folder, "train", Scenes(size=size, count=train, seed=seed, split="train"))
+    write_split(folder, "val", Scenes(size=size, count=test, seed=seed, split="test"))
 
 
 def _segments(panoptic_map: PanopticMap) -> list[dict[str, Any]]:

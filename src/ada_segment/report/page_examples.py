@@ -24,8 +24,8 @@ def pictures(run: Run, baseline: Run | None) -> Html:
         if baseline is not None and baseline.examples:
             parts.append(_improved(run, baseline))
         else:
-            parts.append(_rows("Where it does best", run, best(run.examples, ROWS // 2)))
-        parts.append(_rows("Where it fails worst", run, worst(run.examples, ROWS)))
+            parts.append(_rows("Where it does best", best(run.examples, ROWS // 2)))
+        parts.append(_rows("Where it fails worst", worst(run.examples, ROWS)))
     loose = [_sheet(path) for path in run.pictures]
     if loose and parts:
         parts.append(element("details", element("summary", "some pictures as they come"), *loose))
@@ -53,7 +53,7 @@ def _improved(run: Run, baseline: Run) -> Html:
     return join([element("h3", title), *rows])
 
 
-def _rows(title: str, run: Run, examples: list[Example]) -> Html:
+def _rows(title: str, examples: list[Example]) -> Html:
     say, rows = Numbers(), []
     for one in examples:
         pq = join(["prediction: PQ ", say.percent(one.pq, "example", one.place)])

@@ -72,7 +72,7 @@ def compose(
     for instance in sorted(
         _usable(instances, categories, losses, picture), key=lambda instance: _rank(instance, overlap)
     ):
-        segments.append(_segment(len(segments) + 1, instance, categories))
+        segments.append(_segment(len(segments) + 1, instance))
         painted.append(instance)
         ids[instance.pixels] = segments[-1].id
     _note_labels(flat, ids, categories, void=void, losses=losses, picture=picture)
@@ -90,7 +90,7 @@ def _paint_stuff(ids: NDArray[np.int32], flat: NDArray[np.integer], categories: 
     return segments
 
 
-def _segment(number: int, instance: Instance, categories: Categories) -> Segment:
+def _segment(number: int, instance: Instance) -> Segment:
     return Segment(id=number, category_id=instance.category_id, isthing=True, iscrowd=instance.iscrowd)
 
 

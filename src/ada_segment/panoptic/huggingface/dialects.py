@@ -5,7 +5,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.huggingface.batch import Batch, Segments
 from ada_segment.panoptic.huggingface.texts import Texts
 
@@ -15,12 +14,11 @@ class MaskClassifier:
 
     Args:
         network: the library's.
-        categories: classes of the dataset.
-        texts: tokens of their names, for the family that reads them.
+        texts: tokens of the names of the classes, for the family that reads them.
     """
 
-    def __init__(self, network: Any, categories: Categories, texts: Texts | None = None) -> None:
-        self.network, self.categories, self.texts = network, categories, texts
+    def __init__(self, network: Any, texts: Texts | None = None) -> None:
+        self.network, self.texts = network, texts
 
     def training_inputs(self, batch: Batch, segments: Sequence[Segments]) -> dict[str, Any]:
         """Arguments of the network's `forward` that make it compute losses."""

@@ -104,7 +104,7 @@ class HuggingFaceModel(nn.Module):
     @property
     def _dialect(self) -> Any:
         # Made anew each time: a copy of this module (a moving average) speaks to its own network.
-        return DIALECTS[self.family.model_type](self.network, self.categories, self.texts)
+        return DIALECTS[self.family.model_type](self.network, self.texts)
 
 
 def _batching(family: Family, configuration: Any, pixels: Mapping[str, list[float]]) -> Batching:
