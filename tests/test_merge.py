@@ -15,7 +15,7 @@ from ada_segment.panoptic.calibration import quality, tune
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.panoptic.panoptic_map import PanopticMap
-from ada_segment.panoptic.prediction import Instance, Prediction, paste_instances, prediction_of_truth
+from ada_segment.panoptic.prediction import Instance, Prediction, paste_instances
 from ada_segment.panoptic.quality import PanopticQuality
 from ada_segment.training.evaluation import REWARDS, RewardParts, reward_of
 
@@ -29,6 +29,22 @@ def counted(
     found = RewardParts(reward, categories)
     found.update(predictions, truths)
     return found.parts
+
+
+def prediction_of_truth(truth: PanopticMap) -> Prediction:
+    """The prediction of a perfect model: merged, it gives `truth` again, but for crowds and void."""
+    instances = []
+    stuff = np.full(truth.ids.shape, -1, dtype=np.int32)
+    for segment in truth.segments:
+        where = truth.ids == segment.id
+        if not segment.isthing:
+            stuff[where] = segment.category_id
+        elif not segment.iscrowd:
+            rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+            top, left = int(rows[0]), int(columns[0])
+            mask = where[top : rows[-1] + 1, left : columns[-1] + 1]
+            instances.append(Instance(segment.category_id, 1.0, top, left, mask, int(mask.sum())))
+    return Prediction(tuple(instances), stuff)
 
 
 def test_truth_passed_through_the_merge_gives_pq_100() -> None:

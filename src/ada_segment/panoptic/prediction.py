@@ -9,8 +9,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ada_segment.panoptic.panoptic_map import PanopticMap
-
 MASK_THRESHOLD = 0.5
 """Probability from which a pixel belongs to an instance (He et al. 2017, Mask R-CNN)."""
 
@@ -104,19 +102,3 @@ def predict_by_shape(
         predicted = predict([images[index] for index in group], [sizes[index] for index in group])
         found.update(zip(group, predicted, strict=True))
     return [found[index] for index in range(len(images))]
-
-
-def prediction_of_truth(truth: PanopticMap) -> Prediction:
-    """The prediction of a perfect model: merged, it gives `truth` again, but for crowds and void."""
-    instances = []
-    stuff = np.full(truth.ids.shape, -1, dtype=np.int32)
-    for segment in truth.segments:
-        where = truth.ids == segment.id
-        if not segment.isthing:
-            stuff[where] = segment.category_id
-        elif not segment.iscrowd:
-            rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-            top, left = int(rows[0]), int(columns[0])
-            mask = where[top : rows[-1] + 1, left : columns[-1] + 1]
-            instances.append(Instance(segment.category_id, 1.0, top, left, mask, int(mask.sum())))
-    return Prediction(tuple(instances), stuff)
