@@ -22,7 +22,7 @@ from ada_segment.data.convert.ade20k import convert_ade20k
 from ada_segment.data.convert.cityscapes import convert_cityscapes
 from ada_segment.data.convert.compose import VOID, Instance, compose, read_overlap
 from ada_segment.data.convert.label_mask import read_labels, regions
-from ada_segment.data.convert.losses import Losses
+from ada_segment.data.convert.left_out import LeftOut
 from ada_segment.data.convert.masks import convert_masks
 from ada_segment.data.convert.outlines import pixels_of
 from ada_segment.errors import ConfigError, DataError
@@ -109,8 +109,8 @@ MASKS = st.lists(st.tuples(st.sampled_from([1, 2, 7, 5]), hnp.arrays(bool, (4, 5
 @given(labels=LABELS, masks=MASKS, rule=st.sampled_from(["area", "order"]))
 def test_every_pixel_is_accounted_for(labels: np.ndarray, masks: list[Any], rule: str) -> None:
     instances = [Instance(label, np.flatnonzero(mask), crowd) for label, mask, crowd in masks]
-    losses = Losses()
-    made = compose(labels, instances, CATEGORIES, overlap=read_overlap(rule), losses=losses, picture="x", void=[0])
+    left_out = LeftOut()
+    made = compose(labels, instances, CATEGORIES, overlap=read_overlap(rule), left_out=left_out, picture="x", void=[0])
 
     # Pixel by pixel, from the rule's words.
     usable = [one for one in instances if one.category_id in (1, 2) and len(one.pixels)]
@@ -137,12 +137,12 @@ def test_every_pixel_is_accounted_for(labels: np.ndarray, masks: list[Any], rule
     assert len(made.segments) == len({what for what in expected if what is not None})
     assert all(segment.area == (flat == segment.id).sum() > 0 for segment in made.segments)
 
-    # What is not in the map is in the losses.
+    # What is not in the map is in what was left out.
     covered = np.zeros(20, dtype=bool)
     for one in usable:
         covered[one.pixels] = True
     flat_labels = labels.ravel()
-    counts = losses.counts
+    counts = left_out.counts
     assert (
         counts.get("pixels of a thing class in no instance, now void", 0)
         == (np.isin(flat_labels, (1, 2)) & ~covered).sum()
@@ -339,12 +339,12 @@ def test_masks_with_instance_masks(tmp_path: Path) -> None:
     assert dataset[0].name == "street/00.jpg"
     assert described(dataset) == {("sky", False): [53], ("cat", False): [6, 6], ("dog", False): [12]}
     assert (done.pictures, done.things, done.stuff, done.crowds) == (2, 6, 2, 0)
-    assert done.losses.counts == {
+    assert done.left_out.counts == {
         "instances on pixels that are mostly of no thing class": 2,
         "pixels of a thing class in no instance, now void": 2,
         "pixels of a value that no class has, now void": 2,
     }
-    assert "value 44" in done.losses.first["pixels of a value that no class has, now void"]
+    assert "value 44" in done.left_out.first["pixels of a value that no class has, now void"]
 
 
 def draw_json(root: Path) -> Path:
@@ -380,10 +380,10 @@ def test_masks_with_a_coco_instances_json(tmp_path: Path, rule: str, cats: list[
         ("dog", True): [8],
     }
     assert described(dataset, 1) == {("sky", False): [53]}
-    assert done.losses.counts["annotations of an image that the JSON does not list"] == 1
-    assert done.losses.counts["annotations of pictures that are not there"] == 1
-    assert done.losses.counts["instances whose pixels are not properly written"] == 1
-    assert done.losses.counts["pixels of instances under other instances"] == 5
+    assert done.left_out.counts["annotations of an image that the JSON does not list"] == 1
+    assert done.left_out.counts["annotations of pictures that are not there"] == 1
+    assert done.left_out.counts["instances whose pixels are not properly written"] == 1
+    assert done.left_out.counts["pixels of instances under other instances"] == 5
     assert done.crowds == 1
 
 
@@ -395,7 +395,7 @@ def test_the_rule_decides_who_lies_on_top(tmp_path: Path) -> None:
     for rule, cats in (("area", [1, 11]), ("order", [12])):
         done = convert_masks(tmp_path / rule, "train", **folders, categories=CATEGORIES, overlap=read_overlap(rule))
         assert described(CocoPanoptic(tmp_path / rule, "train"))["cat", False] == cats
-        assert done.losses.counts.get("instances wholly under others", 0) == (rule == "order")
+        assert done.left_out.counts.get("instances wholly under others", 0) == (rule == "order")
 
 
 def test_pictures_that_cannot_be_converted_are_left_out_and_named(tmp_path: Path) -> None:
@@ -407,9 +407,9 @@ def test_pictures_that_cannot_be_converted_are_left_out_and_named(tmp_path: Path
     photo(folders["instances"] / "street" / "99.png")
     done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
     assert done.pictures == 1
-    assert done.losses.counts["pictures left out"] == 4
-    assert "00.png" in done.losses.first["pictures left out"]
-    assert done.losses.counts["masks without a picture"] == 1
+    assert done.left_out.counts["pictures left out"] == 4
+    assert "00.png" in done.left_out.first["pictures left out"]
+    assert done.left_out.counts["masks without a picture"] == 1
     assert len(CocoPanoptic(tmp_path / "out", "train")) == 1
 
 
@@ -425,7 +425,7 @@ def test_nothing_is_overwritten_and_an_interrupted_conversion_goes_on(tmp_path: 
     target.unlink()
     photo(target, seed=99)
     done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
-    assert "exists already" in done.losses.first["pictures left out"]
+    assert "exists already" in done.left_out.first["pictures left out"]
 
 
 def test_pictures_are_copied_where_they_cannot_be_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -501,7 +501,7 @@ def test_ade20k(tmp_path: Path) -> None:
             ("flag", False): [2],
         }
     assert (train.split, val.split) == ("train", "val")
-    assert train.losses.counts == {
+    assert train.left_out.counts == {
         "pixels of a thing class in no instance, now void": 1,
         "pixels of stuff under instances": 2,
     }
@@ -569,7 +569,7 @@ def test_cityscapes(tmp_path: Path) -> None:
         ("car", False): [4, 6],
         ("person", True): [2],
     }
-    assert train.losses.counts == {
+    assert train.left_out.counts == {
         "instances of a class that is not declared": 1,
         "pixels of a value that no class has, now void": 10,
     }
@@ -583,8 +583,8 @@ def test_cityscapes_pictures_of_other_names_are_noted(tmp_path: Path) -> None:
     photo(tmp_path / "city" / "leftImg8bit" / "train" / "aachen" / "sheet.png")
     save(tmp_path / "city" / "gtFine" / "train" / "x_gtFine_instanceIds.png", np.zeros((2, 2), dtype=np.uint16))
     train, _ = convert_cityscapes(tmp_path / "city", tmp_path / "out")
-    assert train.losses.counts["pictures that are not called *_leftImg8bit.png"] == 1
-    assert train.losses.counts["masks without a picture"] == 1
+    assert train.left_out.counts["pictures that are not called *_leftImg8bit.png"] == 1
+    assert train.left_out.counts["masks without a picture"] == 1
 
 
 # The command

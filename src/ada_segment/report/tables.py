@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ada_segment.data.convert.losses import Converted
+from ada_segment.data.convert.left_out import Converted
 from ada_segment.data.mending import Mended
 from ada_segment.data.problems import Problem
 from ada_segment.data.problems import group as by_kind
@@ -217,8 +217,8 @@ def converted_tables(parts: Sequence[Converted]) -> RenderableType:
     left_out.add_column("first", overflow="fold")
     for part in parts:
         table.add_row(part.split, *(str(n) for n in (part.pictures, part.things, part.stuff, part.crowds)))
-        for reason, count in part.losses.counts.items():
-            left_out.add_row(part.split, str(count), Text(reason), Text(part.losses.first[reason]))
+        for reason, count in part.left_out.counts.items():
+            left_out.add_row(part.split, str(count), Text(reason), Text(part.left_out.first[reason]))
     return Group(table, left_out) if left_out.row_count else Group(table, Text("nothing was left out"))
 
 

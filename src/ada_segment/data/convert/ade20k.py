@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from ada_segment.data.class_table import read_classes
 from ada_segment.data.convert.compose import Instance, Overlap, compose
 from ada_segment.data.convert.label_mask import read_labels, regions
-from ada_segment.data.convert.losses import Converted, Losses
+from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -33,7 +33,7 @@ def convert_ade20k(root: Path, out: Path, *, progress: Progress | None = None) -
 
 
 def _convert(root: Path, out: Path, split: str, theirs: str, progress: Progress | None) -> Converted:
-    categories, losses = read_classes("ade20k"), Losses()
+    categories, left_out = read_classes("ade20k"), LeftOut()
     overlap: Overlap = "order"  # instances of one mask cannot overlap
 
     def source(name: str) -> Source:
@@ -49,17 +49,19 @@ def _convert(root: Path, out: Path, split: str, theirs: str, progress: Progress 
             for number, pixels in regions(numbers & 0xFFFF).items():
                 label, instance = number & 0xFF, number >> 8
                 if not instance:
-                    losses.add("pixels of an instance class without a number", len(pixels), name)
+                    left_out.add("pixels of an instance class without a number", len(pixels), name)
                 elif not 1 <= label <= len(categories.things):
-                    losses.add("instances of a class that is not declared", 1, f"{name}: instance class {label}")
+                    left_out.add("instances of a class that is not declared", 1, f"{name}: instance class {label}")
                 else:
                     instances.append(Instance(category_id=categories.things[label - 1].id, pixels=pixels))
-            return compose(labels, instances, categories, overlap=overlap, losses=losses, picture=name)
+            return compose(labels, instances, categories, overlap=overlap, left_out=left_out, picture=name)
 
         return Source(name=name, path=root / "images" / theirs / name, make=make)
 
     names = list_pictures(root / "images" / theirs)
     for part in _PARTS[1:]:
-        note_masks_alone(root / part / theirs, [str(PurePosixPath(name).with_suffix(".png")) for name in names], losses)
+        note_masks_alone(
+            root / part / theirs, [str(PurePosixPath(name).with_suffix(".png")) for name in names], left_out
+        )
     sources = [source(name) for name in names]
-    return write_converted(sources, out, split, categories, losses=losses, progress=progress)
+    return write_converted(sources, out, split, categories, left_out=left_out, progress=progress)

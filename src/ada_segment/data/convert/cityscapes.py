@@ -11,7 +11,7 @@ import numpy as np
 from ada_segment.data.class_table import read_classes
 from ada_segment.data.convert.compose import VOID, Instance, compose
 from ada_segment.data.convert.label_mask import read_labels, regions
-from ada_segment.data.convert.losses import Converted, Losses
+from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -33,7 +33,7 @@ def convert_cityscapes(root: Path, out: Path, *, progress: Progress | None = Non
 
 
 def _convert(root: Path, out: Path, split: str, progress: Progress | None) -> Converted:
-    categories, losses = read_classes("cityscapes"), Losses()
+    categories, left_out = read_classes("cityscapes"), LeftOut()
 
     def source(name: str) -> Source:
         path = root / "gtFine" / split / (name.removesuffix(_PICTURE) + _MASK)
@@ -48,14 +48,18 @@ def _convert(root: Path, out: Path, split: str, progress: Progress | None) -> Co
                 label = value // 1000 if value >= 1000 else value
                 if value >= 1000 or (label in categories and categories[label].isthing):
                     instances.append(Instance(category_id=label, pixels=pixels, iscrowd=value < 1000))
-            return compose(labels, instances, categories, overlap="order", losses=losses, picture=name, void=_NOTHING)
+            return compose(
+                labels, instances, categories, overlap="order", left_out=left_out, picture=name, void=_NOTHING
+            )
 
         return Source(name=name, path=root / "leftImg8bit" / split / name, make=make)
 
     found = list_pictures(root / "leftImg8bit" / split)
     names = [name for name in found if name.endswith(_PICTURE)]
     others = sorted(set(found) - set(names))
-    losses.add(f"pictures that are not called *{_PICTURE}", len(others), (others or [""])[0])
+    left_out.add(f"pictures that are not called *{_PICTURE}", len(others), (others or [""])[0])
     masks = [name.removesuffix(_PICTURE) + _MASK for name in names]
-    note_masks_alone(root / "gtFine" / split, masks, losses, ending=_MASK)
-    return write_converted([source(name) for name in names], out, split, categories, losses=losses, progress=progress)
+    note_masks_alone(root / "gtFine" / split, masks, left_out, ending=_MASK)
+    return write_converted(
+        [source(name) for name in names], out, split, categories, left_out=left_out, progress=progress
+    )

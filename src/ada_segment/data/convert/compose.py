@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ada_segment.data.convert.losses import Losses
+from ada_segment.data.convert.left_out import LeftOut
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
@@ -49,7 +49,7 @@ def compose(
     categories: Categories,
     *,
     overlap: Overlap,
-    losses: Losses,
+    left_out: LeftOut,
     picture: str,
     void: Collection[int] = (),
 ) -> PanopticMap:
@@ -61,8 +61,8 @@ def compose(
     Args:
         labels: [H, W] category ids; VOID or a value in `void` for none.
         instances: in any order; their classes are things.
-        losses: is told of all that is in the input but not in the map.
-        picture: its name, for `losses`.
+        left_out: is told of all that is in the input but not in the map.
+        picture: its name, for `left_out`.
     """
     ids = np.zeros(labels.size, dtype=np.int32)
     flat = labels.ravel()
@@ -70,13 +70,13 @@ def compose(
     regions = ids.copy()
     painted = []
     for instance in sorted(
-        _usable(instances, categories, losses, picture), key=lambda instance: _rank(instance, overlap)
+        _usable(instances, categories, left_out, picture), key=lambda instance: _rank(instance, overlap)
     ):
         segments.append(_segment(len(segments) + 1, instance))
         painted.append(instance)
         ids[instance.pixels] = segments[-1].id
-    _note_labels(flat, ids, categories, void=void, losses=losses, picture=picture)
-    _note_hidden(regions, ids, painted, segments, losses=losses, picture=picture)
+    _note_labels(flat, ids, categories, void=void, left_out=left_out, picture=picture)
+    _note_hidden(regions, ids, painted, segments, left_out=left_out, picture=picture)
     return recount(ids.reshape(labels.shape), segments)
 
 
@@ -99,15 +99,15 @@ def _rank(instance: Instance, overlap: Overlap) -> tuple[bool, int]:
     return not instance.iscrowd, -len(instance.pixels) if overlap == "area" else 0
 
 
-def _usable(instances: Sequence[Instance], categories: Categories, losses: Losses, picture: str) -> list[Instance]:
+def _usable(instances: Sequence[Instance], categories: Categories, left_out: LeftOut, picture: str) -> list[Instance]:
     usable = []
     for instance in instances:
         if instance.category_id not in categories:
-            losses.add("instances of a class that is not declared", 1, f"{picture}: class {instance.category_id}")
+            left_out.add("instances of a class that is not declared", 1, f"{picture}: class {instance.category_id}")
         elif not categories[instance.category_id].isthing:
-            losses.add("instances of a stuff class", 1, f"{picture}: {categories[instance.category_id].name}")
+            left_out.add("instances of a stuff class", 1, f"{picture}: {categories[instance.category_id].name}")
         elif not len(instance.pixels):
-            losses.add("instances without a pixel", 1, f"{picture}: {categories[instance.category_id].name}")
+            left_out.add("instances without a pixel", 1, f"{picture}: {categories[instance.category_id].name}")
         else:
             usable.append(instance)
     return usable
@@ -119,7 +119,7 @@ def _note_labels(
     categories: Categories,
     *,
     void: Collection[int],
-    losses: Losses,
+    left_out: LeftOut,
     picture: str,
 ) -> None:
     """Labelled pixels that are in no segment."""
@@ -127,9 +127,9 @@ def _note_labels(
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         if value in categories:
             what = "pixels of a thing class in no instance, now void"
-            losses.add(what, count, f"{picture}: {categories[value].name}")
+            left_out.add(what, count, f"{picture}: {categories[value].name}")
         elif value != VOID and value not in void:
-            losses.add("pixels of a value that no class has, now void", count, f"{picture}: value {value}")
+            left_out.add("pixels of a value that no class has, now void", count, f"{picture}: value {value}")
 
 
 def _note_hidden(
@@ -138,17 +138,17 @@ def _note_hidden(
     painted: Sequence[Instance],
     segments: Sequence[Segment],
     *,
-    losses: Losses,
+    left_out: LeftOut,
     picture: str,
 ) -> None:
     """Pixels and whole segments that lie under others."""
     left = np.bincount(ids, minlength=len(segments) + 1)
     stuff = len(segments) - len(painted)
-    losses.add(
+    left_out.add(
         "pixels of stuff under instances", int(np.count_nonzero(regions != np.where(ids > stuff, 0, ids))), picture
     )
-    losses.add("regions of stuff wholly under instances", int((left[1 : stuff + 1] == 0).sum()), picture)
+    left_out.add("regions of stuff wholly under instances", int((left[1 : stuff + 1] == 0).sum()), picture)
     for segment, instance in zip(segments[stuff:], painted, strict=True):
         hidden = len(instance.pixels) - int(left[segment.id])
-        losses.add("pixels of instances under other instances", hidden, picture)
-        losses.add("instances wholly under others", int(left[segment.id] == 0), picture)
+        left_out.add("pixels of instances under other instances", hidden, picture)
+        left_out.add("instances wholly under others", int(left[segment.id] == 0), picture)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ada_segment.data.convert.compose import Instance, Overlap, compose
 from ada_segment.data.convert.label_mask import read_labels, regions
-from ada_segment.data.convert.losses import Converted, Losses
+from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.outlines import pixels_of
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.inspection import Inspection
@@ -48,16 +48,16 @@ def convert_masks(
     Raises:
         DataError: a folder or file is missing or malformed, the split exists already, or nothing could be converted.
     """
-    losses = Losses()
+    left_out = LeftOut()
     names = list_pictures(images)
     masks = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
     if not semantic.is_dir():
         raise FileError(semantic, "is no folder", "name the folder of the semantic masks")
-    note_masks_alone(semantic, masks, losses)
+    note_masks_alone(semantic, masks, left_out)
     if instances.suffix == ".json":
-        read = _from_json(instances, names, losses)
+        read = _from_json(instances, names, left_out)
     else:
-        read = _from_masks(instances, masks, categories, losses)
+        read = _from_masks(instances, masks, categories, left_out)
     silent = [value for value in void if value not in categories]
 
     def source(name: str) -> Source:
@@ -67,18 +67,18 @@ def convert_masks(
             if labels.shape != (height, width):
                 raise FileError(path, f"has another size than {images / name}", "draw it at the picture's size")
             found = read(name, labels)
-            return compose(labels, found, categories, overlap=overlap, losses=losses, picture=name, void=silent)
+            return compose(labels, found, categories, overlap=overlap, left_out=left_out, picture=name, void=silent)
 
         return Source(name=name, path=images / name, make=make)
 
     sources = [source(name) for name in names]
-    return write_converted(sources, out, split, categories, losses=losses, progress=progress)
+    return write_converted(sources, out, split, categories, left_out=left_out, progress=progress)
 
 
-def _from_masks(folder: Path, masks: list[str], categories: Categories, losses: Losses) -> _Instances:
+def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out: LeftOut) -> _Instances:
     if not folder.is_dir():
         raise FileError(folder, "is no folder", "name a folder of masks, or a COCO instances JSON")
-    note_masks_alone(folder, masks, losses)
+    note_masks_alone(folder, masks, left_out)
 
     def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
         path = folder / PurePosixPath(name).with_suffix(".png")
@@ -93,13 +93,13 @@ def _from_masks(folder: Path, masks: list[str], categories: Categories, losses: 
                 found.append(Instance(category_id=label, pixels=pixels))
             else:
                 what = "instances on pixels that are mostly of no thing class"
-                losses.add(what, 1, f"{name}: instance {number}, value {label}")
+                left_out.add(what, 1, f"{name}: instance {number}, value {label}")
         return found
 
     return read
 
 
-def _from_json(path: Path, names: list[str], losses: Losses) -> _Instances:
+def _from_json(path: Path, names: list[str], left_out: LeftOut) -> _Instances:
     found = Inspection(path)
     root = found.load()
     images = {entry["file_name"]: entry["id"] for entry in found.entries(root, "images", {"id": int, "file_name": str})}
@@ -109,10 +109,10 @@ def _from_json(path: Path, names: list[str], losses: Losses) -> _Instances:
     refuse_fatal(found.problems)
     if strangers := annotations.keys() - images.values():
         count = sum(len(annotations[number]) for number in strangers)
-        losses.add("annotations of an image that the JSON does not list", count, f"image id {min(strangers)}")
+        left_out.add("annotations of an image that the JSON does not list", count, f"image id {min(strangers)}")
     for name in sorted(images.keys() - set(names)):
         what = "annotations of pictures that are not there"
-        losses.add(what, len(annotations.get(images[name], [])), name)
+        left_out.add(what, len(annotations.get(images[name], [])), name)
 
     def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
         if name not in images:
@@ -125,7 +125,7 @@ def _from_json(path: Path, names: list[str], losses: Losses) -> _Instances:
                 pixels = pixels_of(entry.get("segmentation"), *labels.shape)
             except (ValueError, TypeError) as error:
                 what = "instances whose pixels are not properly written"
-                losses.add(what, 1, f"{name}: annotation {entry.get('id')} has {error}")
+                left_out.add(what, 1, f"{name}: annotation {entry.get('id')} has {error}")
                 continue
             crowd = bool(entry.get("iscrowd", 0))
             instances.append(Instance(category_id=entry["category_id"], pixels=pixels, iscrowd=crowd))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ada_segment.data.convert.losses import Converted, Losses
+from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.picture import read_picture_size
 from ada_segment.data.problems import FileError
 from ada_segment.data.writing import write_panoptic
@@ -49,11 +49,11 @@ def list_pictures(folder: Path) -> list[str]:
     return sorted(names)
 
 
-def note_masks_alone(folder: Path, masks: Sequence[str], losses: Losses, *, ending: str = ".png") -> None:
+def note_masks_alone(folder: Path, masks: Sequence[str], left_out: LeftOut, *, ending: str = ".png") -> None:
     """Note the masks below a folder that belong to no picture. masks: those that do, relative to the folder."""
     found = {path.relative_to(folder).as_posix() for path in folder.rglob(f"*{ending}")}
     alone = sorted(found - set(masks))
-    losses.add("masks without a picture", len(alone), str(folder / (alone or [""])[0]))
+    left_out.add("masks without a picture", len(alone), str(folder / (alone or [""])[0]))
 
 
 def write_converted(
@@ -62,7 +62,7 @@ def write_converted(
     split: str,
     categories: Categories,
     *,
-    losses: Losses,
+    left_out: LeftOut,
     progress: Progress | None = None,
 ) -> Converted:
     """Write OUT/panoptic_SPLIT.json, its PNGs, and the pictures in OUT/images/SPLIT (linked where possible).
@@ -86,7 +86,7 @@ def write_converted(
                 panoptic = source.make(*read_picture_size(source.path))
                 _place(source.path, out / "images" / split / source.name)
             except DataError as error:
-                losses.add("pictures left out", 1, str(error))
+                left_out.add("pictures left out", 1, str(error))
             else:
                 numbers["pictures"] += 1
                 for segment in panoptic.segments:
@@ -95,10 +95,10 @@ def write_converted(
             if progress is not None:
                 progress(done, len(sources))
         if not numbers["pictures"]:
-            raise DataError(f"no picture could be converted: {losses.first['pictures left out']}")
+            raise DataError(f"no picture could be converted: {left_out.first['pictures left out']}")
 
     write_panoptic(path, maps(), categories)
-    return Converted(split=split, **numbers, losses=losses)
+    return Converted(split=split, **numbers, left_out=left_out)
 
 
 def _place(source: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Losses:
+class LeftOut:
     """How much was left out for each reason, and where it happened first.
 
     Attributes:
@@ -29,7 +29,7 @@ class Converted:
     Attributes:
         split: its name.
         pictures, things, stuff, crowds: how many pictures, instances, regions of stuff and crowds it holds.
-        losses: what is not in it.
+        left_out: what is not in it.
     """
 
     split: str
@@ -37,4 +37,4 @@ class Converted:
     things: int
     stuff: int
     crowds: int
-    losses: Losses
+    left_out: LeftOut
