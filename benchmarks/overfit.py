@@ -14,6 +14,7 @@ import time
 import results_file
 
 from ada_segment.config import resolve
+from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_split
 from ada_segment.data.subset import Subset
 from ada_segment.panoptic.calibration import tune
@@ -53,7 +54,9 @@ def main() -> None:
         "training.epochs_per_round": steps // LOOKS,
     }
     settings = resolve(preset="tiny" if scenes else "small", flags=flags)
-    pictures = Subset(open_split(arguments.data, "train", size=64 if scenes else None), range(PICTURES))
+    pictures = Subset(
+        open_split(DataSettings(source=arguments.data), "train", size=settings.augmentation.size), range(PICTURES)
+    )
     member = PanopticMember(
         model=settings.model,
         training=settings.training,

@@ -20,6 +20,7 @@ from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.layout import find_split
 from ada_segment.data.picture import read_picture
 from ada_segment.data.problems import group
+from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_splits
 from ada_segment.errors import DataError
 
@@ -232,14 +233,14 @@ def test_fatal_faults_are_refused_at_opening(name: str, folder: Path) -> None:
     plant, _, _ = FATAL[name]
     plant(folder)
     with pytest.raises(DataError, match=r"; "):
-        open_splits(str(folder), reward_minimum=1)
+        open_splits(DataSettings(source=str(folder), reward_minimum=1))
 
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_harmless_faults_are_looked_over(name: str, folder: Path) -> None:
     plant, _, _ = HARMLESS[name]
     plant(folder)
-    splits = open_splits(str(folder), reward_minimum=1)
+    splits = open_splits(DataSettings(source=str(folder), reward_minimum=1))
     for index in range(len(splits.train)):
         truth = splits.train[index].truth
         assert all(segment.area == np.count_nonzero(truth.ids == segment.id) for segment in truth.segments)
@@ -294,7 +295,7 @@ def test_opening_names_the_first_fault_and_counts_the_others(folder: Path) -> No
     for name in ("picture cut short", "id the PNG lacks", "wrong area"):
         ({**FATAL, **HARMLESS})[name][0](folder)
     with pytest.raises(DataError, match=r"\(and 1 more problems"):
-        open_splits(str(folder), reward_minimum=1)
+        open_splits(DataSettings(source=str(folder), reward_minimum=1))
 
 
 def test_a_good_folder_is_silent(good: Path) -> None:

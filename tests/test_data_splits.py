@@ -12,6 +12,7 @@ from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.overlap import check_disjoint, twins
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
+from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import carve, open_split, open_splits, reward_size
 from ada_segment.data.subset import Subset
 from ada_segment.errors import DataError
@@ -80,26 +81,27 @@ def test_a_grouping_that_cannot_be_is_refused_by_its_setting(numbered: CocoPanop
 
 
 def test_scenes_open() -> None:
-    splits = open_splits("scenes", size=32, scenes_train=20, scenes_test=6, reward_minimum=5)
+    settings = DataSettings(scenes_train=20, scenes_test=6, reward_minimum=5)
+    splits = open_splits(settings, size=32)
     assert (len(splits.train), len(splits.reward), len(splits.test)) == (15, 5, 6)
     for name, split in (("train", splits.train), ("reward", splits.reward), ("test", splits.test)):
-        alone = open_split("scenes", name, size=32, scenes_train=20, scenes_test=6, reward_minimum=5)
+        alone = open_split(settings, name, size=32)
         assert [alone[i].name for i in range(len(alone))] == [split[i].name for i in range(len(split))]
     with pytest.raises(DataError, match="split 'x'"):
-        open_split("scenes", "x")
+        open_split(settings, "x")
 
 
 def test_a_folder_opens_and_val_is_the_test_split(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, train=5, val=2)
-    splits = open_splits(str(folder), reward_minimum=2)
+    splits = open_splits(DataSettings(source=str(folder), reward_minimum=2))
     assert (len(splits.train), len(splits.reward), len(splits.test)) == (3, 2, 2)
     assert len(splits.categories) == 4
-    assert len(open_split(str(folder), "val")) == 2
+    assert len(open_split(DataSettings(source=str(folder)), "val")) == 2
 
 
 def test_names_are_no_evidence(tmp_path: Path) -> None:
     # Train and val of the folder both hold 0000.jpg and 0001.jpg, with other contents.
-    open_splits(str(write_folder(tmp_path)), reward_minimum=1)
+    open_splits(DataSettings(source=str(write_folder(tmp_path)), reward_minimum=1))
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -107,7 +109,7 @@ def test_a_shared_picture_is_refused_wherever_it_lies(tmp_path: Path, number: in
     folder = write_folder(tmp_path, train=4, val=2)
     shutil.copy(folder / "images" / "train" / f"{number:04d}.jpg", folder / "images" / "val" / "0001.jpg")
     with pytest.raises(DataError, match=rf"1 pictures are in .*{number:04d}\.jpg"):
-        open_splits(str(folder), reward_minimum=1)
+        open_splits(DataSettings(source=str(folder), reward_minimum=1))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -115,12 +117,12 @@ def test_copies_of_a_picture_are_learned_from_and_not_rewarded(tmp_path: Path, s
     folder = write_folder(tmp_path, train=6)
     pictures = folder / "images" / "train"
     shutil.copy(pictures / "0000.jpg", pictures / "0005.jpg")
-    splits = open_splits(str(folder), seed=seed, reward_minimum=3)
+    splits = open_splits(DataSettings(source=str(folder), split_seed=seed, reward_minimum=3))
     rewarded = {splits.reward[index].name for index in range(len(splits.reward))}
     assert rewarded
     assert {"0000.jpg", "0005.jpg"} <= rewarded or not {"0000.jpg", "0005.jpg"} & rewarded
     assert len(splits.train) + len(splits.reward) == 6
-    part = open_split(str(folder), "reward", seed=seed, reward_minimum=3)
+    part = open_split(DataSettings(source=str(folder), split_seed=seed, reward_minimum=3), "reward")
     assert {part[index].name for index in range(len(part))} == rewarded
 
 
@@ -128,7 +130,7 @@ def test_copies_of_one_picture_alone_cannot_be_parted(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, train=2)
     shutil.copy(folder / "images/train/0000.jpg", folder / "images/train/0001.jpg")
     with pytest.raises(DataError, match="the 1 pictures drawn for the reward is in train, too; take copies out"):
-        open_splits(str(folder), reward_minimum=1)
+        open_splits(DataSettings(source=str(folder), reward_minimum=1))
 
 
 @given(contents=st.lists(st.binary(max_size=3), max_size=12))
@@ -160,15 +162,15 @@ def test_scenes_that_overlap_are_refused() -> None:
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere is neither a folder nor scenes"):
-        open_splits(str(tmp_path / "nowhere"))
+        open_splits(DataSettings(source=str(tmp_path / "nowhere")))
     with pytest.raises(DataError, match="no annotations in COCO panoptic format"):
-        open_splits(str(tmp_path))
+        open_splits(DataSettings(source=str(tmp_path)))
     write_folder(tmp_path)
     (tmp_path / "panoptic_val.json").unlink()
     with pytest.raises(DataError, match="has no val split"):
-        open_splits(str(tmp_path))
+        open_splits(DataSettings(source=str(tmp_path)))
 
 
 def test_one_picture_cannot_be_parted(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 2"):
-        open_splits(str(write_folder(tmp_path, train=1)))
+        open_splits(DataSettings(source=str(write_folder(tmp_path, train=1))))

@@ -11,6 +11,7 @@ from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.png import read_ids
 from ada_segment.data.scenes import Scenes
+from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_splits
 from ada_segment.data.subset import Subset
 from ada_segment.data.writing import image_ids, picture_names, write_panoptic, write_scenes
@@ -29,7 +30,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_written_scenes_are_those_of_memory(scenes: Path) -> None:
     assert check_folder(scenes) == []
-    splits = open_splits(str(scenes), reward_minimum=2)
+    splits = open_splits(DataSettings(source=str(scenes), reward_minimum=2))
     drawn = Scenes(size=32, count=4, seed=3, split="test")
     assert splits.categories == drawn.categories
     for index in range(4):

@@ -14,6 +14,7 @@ from ada_segment.data.overlap import check_disjoint, repeated
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
+from ada_segment.data.settings import DataSettings
 from ada_segment.data.subset import Subset
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
@@ -118,64 +119,47 @@ def _groups(pictures: PanopticDataset, group_by: str | None) -> list[list[int]]:
     return [members[key] for key in keys]
 
 
-def open_splits(
-    source: str,
-    *,
-    size: int | None = None,
-    seed: int = 0,
-    reward_fraction: float = 0.2,
-    reward_minimum: int = 60,
-    group_by: str | None = None,
-    scenes_train: int = 500,
-    scenes_test: int = 200,
-) -> Splits:
+def open_splits(settings: DataSettings, *, size: int | None = None) -> Splits:
     """Open train, reward and test of a source; what is wrong with its files is found here, before any training.
 
     Args:
-        source: "scenes", or a folder in COCO panoptic format whose val split becomes the test split.
+        settings: the source, in whose folder the val split is the test split, and how it is parted.
         size: side of generated scenes in pixels (default 64). Photographs keep their size; see `transforms`.
-        seed: which pictures become the reward split, and which scenes are drawn.
-        reward_fraction, reward_minimum: see `reward_size`.
-        group_by: see `carve`.
-        scenes_train, scenes_test: number of generated scenes; the reward split is carved out of the first.
 
     Raises:
         DataError: something is wrong with the files, or pictures are in two splits.
     """
-    draw = _Source(source, size=size, seed=seed, scenes_train=scenes_train, scenes_test=scenes_test)
-    pictures, test = draw.train(), draw.test()
+    pictures, test = _open(settings, "train", size), _open(settings, "test", size)
     if pictures.categories != test.categories:
         refuse_fatal(same_categories({_annotations(one): one.categories for one in (pictures, test)}))
-    train, reward = carve(pictures, seed=seed, fraction=reward_fraction, minimum=reward_minimum, group_by=group_by)
+    train, reward = _carve(pictures, settings)
     check_disjoint(reward, test, names=("reward", "test"))
     check_disjoint(train, test, names=("train", "test"))
     return Splits(train=train, reward=reward, test=test)
 
 
-def open_split(
-    source: str,
-    split: str,
-    *,
-    size: int | None = None,
-    seed: int = 0,
-    reward_fraction: float = 0.2,
-    reward_minimum: int = 60,
-    group_by: str | None = None,
-    scenes_train: int = 500,
-    scenes_test: int = 200,
-) -> PanopticDataset:
+def open_split(settings: DataSettings, split: str, *, size: int | None = None) -> PanopticDataset:
     """Open one split of a source: "train" and "reward" as `open_splits` parts them, "test" or "val" the test split.
 
     Raises:
         DataError: something is wrong with its files, or there is no such split.
     """
-    draw = _Source(source, size=size, seed=seed, scenes_train=scenes_train, scenes_test=scenes_test)
     if split in ("test", "val"):
-        return draw.test()
+        return _open(settings, "test", size)
     if split not in ("train", "reward"):
         raise DataError(f"split {split!r} is unknown; there are train, reward and test (val is the same as test)")
-    train, reward = carve(draw.train(), seed=seed, fraction=reward_fraction, minimum=reward_minimum, group_by=group_by)
+    train, reward = _carve(_open(settings, "train", size), settings)
     return train if split == "train" else reward
+
+
+def _carve(pictures: PanopticDataset, settings: DataSettings) -> tuple[PanopticDataset, PanopticDataset]:
+    return carve(
+        pictures,
+        seed=settings.split_seed,
+        fraction=settings.reward_fraction,
+        minimum=settings.reward_minimum,
+        group_by=settings.group_by,
+    )
 
 
 def _annotations(dataset: PanopticDataset) -> Path:
@@ -183,24 +167,11 @@ def _annotations(dataset: PanopticDataset) -> Path:
     return dataset.files.annotations if isinstance(dataset, CocoPanoptic) else Path(SCENES)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    name: str
-    size: int | None
-    seed: int
-    scenes_train: int
-    scenes_test: int
-
-    def train(self) -> PanopticDataset:
-        return self._open("train", self.scenes_train)
-
-    def test(self) -> PanopticDataset:
-        return self._open("test", self.scenes_test)
-
-    def _open(self, split: str, count: int) -> PanopticDataset:
-        if self.name == SCENES:
-            return Scenes(size=64 if self.size is None else self.size, count=count, seed=self.seed, split=split)
-        folder = Path(self.name)
-        if not folder.is_dir():
-            raise FileError(folder, f"is neither a folder nor {SCENES}", "name a folder in COCO panoptic format")
-        return CocoPanoptic(self.name, split_for_test(list_splits(folder)) if split == "test" else split)
+def _open(settings: DataSettings, split: str, size: int | None) -> PanopticDataset:
+    if settings.source == SCENES:
+        count = settings.scenes_train if split == "train" else settings.scenes_test
+        return Scenes(size=64 if size is None else size, count=count, seed=settings.split_seed, split=split)
+    folder = Path(settings.source)
+    if not folder.is_dir():
+        raise FileError(folder, f"is neither a folder nor {SCENES}", "name a folder in COCO panoptic format")
+    return CocoPanoptic(settings.source, split_for_test(list_splits(folder)) if split == "test" else split)
