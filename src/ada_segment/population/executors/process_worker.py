@@ -40,8 +40,7 @@ def work(
         speaks: whether this process hands over states; of several that train one member, the first does.
     """
     os.environ.update(environment)
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)  # Ctrl-C on the terminal is for the search alone; helpers of a loader end with this process
+    os.setpgid(0, 0)  # Ctrl-C on the terminal is for the search alone; helpers of a loader end with this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     torch.set_num_threads(threads)
@@ -63,6 +62,4 @@ def _end_with_parent(folder: Path) -> None:
     parent: Any = parent_process()
     wait([parent.sentinel])
     shutil.rmtree(folder, ignore_errors=True)
-    if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)
