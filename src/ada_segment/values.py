@@ -1,4 +1,4 @@
-"""Checks that the settings of several strategies share."""
+"""What people give: numbers in their bounds."""
 
 import math
 
@@ -17,16 +17,10 @@ def above_zero(settings: object, *names: str) -> None:
             raise ConfigError(f"{name} = {value!r} is not usable; it is a number above 0")
 
 
-def whole(settings: object, least: int, *names: str) -> None:
-    """Refuse settings that are not whole numbers of at least so much.
-
-    Raises:
-        ConfigError: names the setting and its value.
-    """
-    for name in names:
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least {least}")
+def whole(name: str, value: object, *, least: int) -> None:
+    """Refuse what is not a whole number of at least so much. Raises ConfigError, which says `name` and the value."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least {least}")
 
 
 def switches(settings: object, *names: str) -> None:
