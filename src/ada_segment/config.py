@@ -1,6 +1,5 @@
 """One typed tree of settings: defaults, then a preset, then a file, then flags; unknown keys are refused."""
 
-import difflib
 import math
 import os
 import re
@@ -19,6 +18,7 @@ from ada_segment.data.settings import DataSettings
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
+from ada_segment.values import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,8 +307,7 @@ def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
     values = {}
     for key, value in tree.items():
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{near[0]}")
+            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{nearest(str(key), known)}")
         values[key] = _convert(value, hints[key], f"{path}{key}")
     return kind(**values)
 

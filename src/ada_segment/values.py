@@ -1,6 +1,8 @@
-"""What people give: numbers in their bounds."""
+"""What people give: numbers in their bounds, names that are nearly right."""
 
+import difflib
 import math
+from collections.abc import Iterable
 
 from ada_segment.errors import ConfigError
 
@@ -41,3 +43,16 @@ def within(settings: object, low: float, high: float, *names: str) -> None:
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise ConfigError(f"{name} = {value!r} is not usable; it lies between {low:g} and {high:g}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """That one of the known words, of which there is at least one, which `word` is most like."""
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
+
+
+def did_you_mean(name: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
+    """The end of an error about an unknown name: the nearest of those known and those beside, and all those known."""
+    known = list(known)
+    if not (possible := [*known, *beside]):
+        return "; it has none"
+    return f"; did you mean {nearest(name, possible)}? " + (f"Known: {', '.join(known)}" if known else "It has none.")

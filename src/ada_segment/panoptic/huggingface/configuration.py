@@ -1,7 +1,6 @@
 """The library's configuration that a model's settings name."""
 
 import copy
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from ada_segment.panoptic.huggingface.families import FAMILIES, Family, family_o
 from ada_segment.panoptic.huggingface.library import transformers_for
 from ada_segment.panoptic.huggingface.sizes import SIZES
 from ada_segment.panoptic.settings import ModelSettings
+from ada_segment.values import nearest
 
 PREFIX = "hf:"
 MODELS = tuple(f"{PREFIX}{name}" for name in FAMILIES)
@@ -87,8 +87,7 @@ def check_settings(configuration: Any, given: Mapping[str, Any]) -> None:
     known = list(type(configuration)().to_dict())
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting model.hf.{key}; the nearest is model.hf.{near[0]}")
+            raise ConfigError(f"unknown setting model.hf.{key}; the nearest is model.hf.{nearest(key, known)}")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
