@@ -1,8 +1,9 @@
-"""What people give: numbers in their bounds, names that are nearly right."""
+"""What people give: numbers in their bounds, names that are nearly right, mappings to lay over others."""
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ada_segment.errors import ConfigError
 
@@ -56,3 +57,12 @@ def did_you_mean(name: str, known: Iterable[str], beside: Iterable[str] = ()) ->
     if not (possible := [*known, *beside]):
         return "; it has none"
     return f"; did you mean {nearest(name, possible)}? " + (f"Known: {', '.join(known)}" if known else "It has none.")
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `over` in their places, mapping by mapping; neither is changed."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
