@@ -111,7 +111,6 @@ TOYS = {
     "pairs, K=4, T=10, noise .3": Toy(rounds=10, members=4, noise=0.3, pairs=0.25),
 }
 PLAIN = [name for name in TOYS if name.startswith("plain")]
-HARD = [name for name in TOYS if name not in PLAIN]
 STATEFUL = "state-dependent optimum"
 PAIRED = [name for name in TOYS if name.startswith("pairs")]
 ABLATED = [PLAIN[0], STATEFUL, "drifting optimum", "failing members", "luck that stays", NOISY]

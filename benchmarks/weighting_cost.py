@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ada_segment.config import resolve
+from ada_segment.loops.controlled import ControlledWeighting
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.search import search
 from ada_segment.runs.data import open_data
@@ -28,7 +29,6 @@ from ada_segment.runs.member import build_member
 from ada_segment.training.loading import steps_per_epoch
 from ada_segment.weighting.base import Weighting
 from ada_segment.weighting.by_epoch import EpochFunction
-from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.recorded import RecordedWeighting
 from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
 

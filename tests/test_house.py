@@ -13,10 +13,11 @@ PACKAGE = "ada_segment"
 SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 
 # What each room may import of ours. A dotted name is one file of a room. No arrow runs back up.
-GROUND = {"errors", "storage"}
+GROUND = {"errors", "storage", "values"}
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "storage": {"errors"},
+    "values": {"errors"},
     "weighting": GROUND,
     "controller": GROUND | {"weighting.base"},  # what a usable name or weight is
     "population": GROUND | {"weighting", "controller"},

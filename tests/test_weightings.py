@@ -18,10 +18,10 @@ from made_losses import NAMES, losses_of, model, pictures
 from torch import Tensor
 
 from ada_segment.errors import ConfigError, LossError
+from ada_segment.loops.controlled import ControlledWeighting
 from ada_segment.storage import load_state, save_state
 from ada_segment.weighting.base import Weighting, check_weights, weighted_sum
 from ada_segment.weighting.by_epoch import EpochFunction
-from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.dwa import DynamicWeightAveraging
 from ada_segment.weighting.famo import FAMO
 from ada_segment.weighting.fixed import FixedWeighting

@@ -1,6 +1,5 @@
 """One typed tree of settings: defaults, then a preset, then a file, then flags; unknown keys are refused."""
 
-import difflib
 import math
 import os
 import re
@@ -19,6 +18,7 @@ from ada_segment.data.settings import DataSettings
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
+from ada_segment.values import merged, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,16 +160,15 @@ def resolve(
         if preset not in preset_names():
             raise ConfigError(f"preset {preset!r} is unknown; choose one of {', '.join(preset_names())}")
         text = (resources.files("ada_segment") / "presets" / f"{preset}.yaml").read_text()
-        _override(tree, _parse(text, f"preset {preset}"))
+        tree = _override(tree, _parse(text, f"preset {preset}"))
     if file is not None:
-        _override(tree, read_yaml(file))
+        tree = _override(tree, read_yaml(file))
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
-        _merge(given, _nested(key, value))
+        given = merged(given, _nested(key, value))
     if flags is not None and isinstance(size := flags.get("augmentation.size"), int):
         _scale_sizes(tree.get("augmentation"), size)
-    _override(tree, given)
-    settings = from_tree(tree)
+    settings = from_tree(_override(tree, given))
     return settings if epochs is None else _with_epochs(settings, epochs)
 
 
@@ -253,8 +252,8 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     return tree
 
 
-def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
-    """Put settings over others.
+def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over others.
 
     Those of a strategy or weighting (`search.settings`) go when another one is named; those of an hf: model
     (`model.hf`) when one of our own is; those of Ray when another executor is.
@@ -272,15 +271,7 @@ def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
         before, after = (str(model.get("name", "")).startswith("hf:") for model in (ours, theirs))
         if before and "name" in theirs and not after:
             ours.pop("hf", None)
-    _merge(tree, over)
-
-
-def _merge(tree: dict[str, Any], over: Mapping[str, Any]) -> None:
-    for key, value in over.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
-        else:
-            tree[key] = dict(value) if isinstance(value, Mapping) else value
+    return merged(tree, over)
 
 
 def _scale_sizes(augmentation: Any, size: int) -> None:
@@ -307,8 +298,7 @@ def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
     values = {}
     for key, value in tree.items():
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{near[0]}")
+            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{nearest(str(key), known)}")
         values[key] = _convert(value, hints[key], f"{path}{key}")
     return kind(**values)
 

@@ -76,8 +76,6 @@ def remove_leftover(path: Path) -> None:
 
 def _flush_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk, without which a renamed file may have its old name after a power cut."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -123,7 +123,7 @@ def _opened(path: Path, stamp: str) -> PictureIndex | None:
 def _folders() -> list[Path]:
     named = os.environ.get(CACHE_VARIABLE)
     first = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ada-segment"
-    return [first, Path(tempfile.gettempdir()) / f"ada-segment-{os.getuid() if hasattr(os, 'getuid') else 0}"]
+    return [first, Path(tempfile.gettempdir()) / f"ada-segment-{os.getuid()}"]
 
 
 def _name(annotations: Path) -> str:

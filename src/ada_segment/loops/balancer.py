@@ -12,6 +12,7 @@ from torch import distributed as dist
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.loops.choice import Choice, choose_weighting
 from ada_segment.population.journal import Record
+from ada_segment.values import whole
 from ada_segment.weighting.base import Weighting, check_names, check_tensors, weighted_sum
 
 
@@ -62,8 +63,7 @@ class LossBalancer:
         process_group: dist.ProcessGroup | None = None,
         **settings: Any,
     ) -> None:
-        if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
-            raise ConfigError(f"accumulate = {accumulate!r} is not usable; it is a whole number of at least 1")
+        whole("accumulate", accumulate, least=1)
         self.weighting: Weighting
         self.weighting, self._factors = choose_weighting(
             weighting, losses, defaults=defaults, groups=groups, epochs=epochs, seed=seed, settings=settings

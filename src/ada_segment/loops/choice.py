@@ -7,10 +7,10 @@ from typing import Any
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError
+from ada_segment.loops.controlled import ControlledWeighting
 from ada_segment.population.schedule import load_schedule
 from ada_segment.weighting.base import Weighting, check_losses, check_names, check_weights
 from ada_segment.weighting.by_epoch import EpochFunction
-from ada_segment.weighting.controlled import ControlledWeighting
 from ada_segment.weighting.fixed import FixedWeighting
 from ada_segment.weighting.recorded import RecordedWeighting
 from ada_segment.weighting.registry import WEIGHTINGS, make_weighting

@@ -19,6 +19,7 @@ from ada_segment.errors import ConfigError, LossError
 from ada_segment.loops.balancer import LossBalancer, as_reward
 from ada_segment.panoptic.huggingface.raw_losses import keep_losses, known, raw_losses
 from ada_segment.storage import load_state, save_state
+from ada_segment.weighting.base import weighted_sum
 
 FILE_NAME = "loss_balancer.safetensors"
 NamedLosses = Callable[[Any, Mapping[str, Any]], tuple[Mapping[str, Tensor], Any]]
@@ -70,8 +71,8 @@ class BalancesLosses:
         if torch.is_grad_enabled():
             total = self.balancer(losses)
         else:
-            weights = self.balancer.weights_now(losses)
-            total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+            # Not by the balancer itself: in an evaluation a model may give fewer losses.
+            total = weighted_sum(losses, self.balancer.weights_now(losses))
         return (total, output) if return_outputs else total
 
     def train(

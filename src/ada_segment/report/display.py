@@ -22,10 +22,20 @@ TALL = 14  # losses in one column; more are set in several
 
 
 class _Progress:
-    """What both displays know of a search: its rounds, the current weights, the best so far, the time."""
+    """What both displays know of a search: its rounds, the current weights, the best so far, the time.
+
+    Args:
+        console: where to write.
+        defaults: default weight of each loss; weights are shown relative to them.
+        clock: seconds, for the time left.
+    """
 
     def __init__(
-        self, console: Console, *, defaults: Mapping[str, float] | None = None, clock: Callable[[], float]
+        self,
+        console: Console,
+        *,
+        defaults: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.console = console
         self.defaults = dict(defaults or {})
@@ -82,28 +92,14 @@ class _Progress:
 
 
 class PlainDisplay(_Progress):
-    """One line a member and one a round, for log files and pipes.
-
-    Args:
-        console: where to write.
-        defaults: default weight of each loss; weights are shown relative to them.
-        clock: seconds, for the time left.
-    """
-
-    def __init__(
-        self,
-        console: Console,
-        *,
-        defaults: Mapping[str, float] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__(console, defaults=defaults, clock=clock)
+    """One line a member and one a round, for log files and pipes."""
 
     def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
         super().member_finished(round, index, record)
-        weights = ", ".join(f"{name} {factor(value)}" for name, value in self._weights_of(index, record).items())
+        shown = relative(record["weights"], self.defaults)
+        weights = ", ".join(f"{name} {factor(value)}" for name, value in shown.items())
         outcome = f"reward {score(record.get('reward'))}" if _is_ok(record) else str(record.get("status"))
-        self._say(f"round {round + 1}/{self.rounds}, member {index}: {outcome}; {weights}")
+        self.said(f"round {round + 1}/{self.rounds}, member {index}: {outcome}; {weights}")
 
     def round_finished(self, record: Mapping[str, Any]) -> None:
         super().round_finished(record)
@@ -113,15 +109,7 @@ class PlainDisplay(_Progress):
             chosen = f"member {done.best} goes on, reward {score(done.chosen.reward)}"
         best = f", best so far {score(self.best[0])} in round {self.best[1] + 1}" if self.best else ""
         remaining = f", about {duration(left)} left" if left else ""
-        self._say(f"round {done.round + 1}/{self.rounds} in {duration(done.seconds)}: {chosen}{best}{remaining}")
-
-    def _weights_of(self, index: int, record: Mapping[str, Any]) -> dict[str, float]:
-        if weights := record.get("weights"):
-            return relative(weights, self.defaults)
-        return self.weights[index] if index < len(self.weights) else {}
-
-    def _say(self, line: str) -> None:
-        self.console.print(Text(line), soft_wrap=True)
+        self.said(f"round {done.round + 1}/{self.rounds} in {duration(done.seconds)}: {chosen}{best}{remaining}")
 
 
 class LiveDisplay(_Progress):

@@ -1,6 +1,5 @@
 """A search or a training from settings to a finished run folder."""
 
-import difflib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from ada_segment.runs.places import LOCAL, place_of
 from ada_segment.runs.settings_file import FILE_NAME, check_same, forget_settings, write_settings
 from ada_segment.runs.weight_function import is_function, scheduled
 from ada_segment.training.member import PanopticMember, build_fabric
+from ada_segment.values import did_you_mean
 from ada_segment.weighting.registry import WEIGHTINGS
 
 
@@ -190,8 +190,7 @@ def _strategy(settings: Settings, kept: Strategy | None) -> Strategy:
     if not path.exists() and len(path.parts) == 1 and not path.suffix:
         known = [Default.name, *SHIPPED, *WEIGHTINGS]
         raise ConfigError(
-            f"weights = {weights}: that is no file or folder, and no weighting; did you mean "
-            f"{difflib.get_close_matches(weights, known, n=1, cutoff=0.0)[0]}? Known: {', '.join(known)}"
+            f"weights = {weights}: that is no file or folder, and no weighting{did_you_mean(weights, known)}"
         )
     if path.is_dir() and not (path / SCHEDULE).exists() and not (path / CONTROLLER).exists():
         raise RunError(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
-from ada_segment.weighting.shares import shares
+from ada_segment.weighting.shares import softmax
 
 # Ratios beyond say no more than "it exploded".
 LIMIT = 1e6
@@ -41,7 +41,7 @@ class DynamicWeightAveraging(Weighting):
         if len(self._epochs) < 2:
             return dict.fromkeys(self.names, 1.0)
         before, last = self._epochs
-        share = shares({name: _ratio(last[name], before[name]) / self.temperature for name in self.names})
+        share = softmax({name: _ratio(last[name], before[name]) / self.temperature for name in self.names})
         return {name: len(self.names) * share[name] for name in self.names}
 
     def end_epoch(self, means: Mapping[str, float]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ada_segment.weighting.base import Weighting, check_not_below_0
 from ada_segment.weighting.learned import Learned
-from ada_segment.weighting.shares import present, shares
+from ada_segment.weighting.shares import present, softmax
 
 # As in the authors' code: keeps the logarithm of a loss that is 0 in one batch near those of small ones.
 EPSILON = 1e-8
@@ -48,7 +48,7 @@ class FAMO(Weighting):
         check_not_below_0(values, self.kind)
         names, xi = present(values), self._xi.values
         # Softmax of xi - log L is z_i / L_i over its sum.
-        share = shares({name: xi[name] - math.log(values[name] + EPSILON) for name in names})
+        share = softmax({name: xi[name] - math.log(values[name] + EPSILON) for name in names})
         return {name: len(names) * share.get(name, 0.0) for name in self.names}
 
     def step(self, values: Mapping[str, float]) -> None:
@@ -58,7 +58,7 @@ class FAMO(Weighting):
         names = [name for name in self.names if before[name] > 0 and values[name] > 0]
         fallen = {name: math.log(before[name] + EPSILON) - math.log(values[name] + EPSILON) for name in names}
         xi = self._xi.values
-        z = shares({name: xi[name] for name in names})
+        z = softmax({name: xi[name] for name in names})
         mean = sum(z[name] * fallen[name] for name in names)
         # (d z / d xi)^T v = z (v - z.v): the softmax's Jacobian.
         self._xi.descend({name: z[name] * (fallen[name] - mean) for name in names})

@@ -9,6 +9,20 @@ from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting, check_names, check_weights
 
 
+def entry_at(time: int, schedule: Sequence[dict[str, float]], *, length: int | None) -> dict[str, float]:
+    """The weights of epoch or round `time`.
+
+    Args:
+        time: from 0.
+        schedule: S entries, at least one.
+        length: T of the training. With it, entry floor((t + 1/2) S / T) is that of t, so that a longer training passes
+            through the same weights at the same share of its length; entry t when S = T. Without, entry t, and the last
+            one once they are used up.
+    """
+    index = time if length is None else (2 * time + 1) * len(schedule) // (2 * length)
+    return schedule[min(index, len(schedule) - 1)]
+
+
 class RecordedWeighting(Weighting):
     """A schedule, as a search or somebody's notes gave it.
 
@@ -17,9 +31,7 @@ class RecordedWeighting(Weighting):
 
     Args:
         schedule: weights by name, one mapping an epoch.
-        epochs: length T of the training. With it, a schedule of S entries gives entry floor((t + 1/2) S / T) to epoch
-            t, so that a longer training passes through the same weights at the same share of its length. Without, epoch
-            t has entry t, and the last one once they are used up.
+        epochs: length of the training, over which the schedule is stretched as in `entry_at`; None: not at all.
 
     Raises:
         ConfigError: the schedule is empty, an entry is no mapping, or there is no epoch.
@@ -42,9 +54,7 @@ class RecordedWeighting(Weighting):
         self._epoch = 0
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
-        length, epochs = len(self.schedule), self.epochs
-        index = self._epoch if epochs is None else (2 * self._epoch + 1) * length // (2 * epochs)
-        return self.schedule[min(index, length - 1)]
+        return entry_at(self._epoch, self.schedule, length=self.epochs)
 
     def end_epoch(self, means: Mapping[str, float]) -> None:
         self._epoch += 1

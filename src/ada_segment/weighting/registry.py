@@ -1,12 +1,12 @@
 """All weightings that need no more than the names of the losses, by name, and how one is made."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from ada_segment.errors import ConfigError
+from ada_segment.values import did_you_mean
 from ada_segment.weighting.base import Weighting
 from ada_segment.weighting.conflict import METHODS, ConflictWeighting
 from ada_segment.weighting.dwa import DynamicWeightAveraging
@@ -54,13 +54,13 @@ def make_weighting(
             that the weighting needs is missing.
     """
     if name not in WEIGHTINGS:
-        raise ConfigError(f"unknown weighting {name!r}{_nearest(name, WEIGHTINGS)}")
+        raise ConfigError(f"unknown weighting {name!r}{did_you_mean(name, WEIGHTINGS)}")
     parameters = inspect.signature(WEIGHTINGS[name]).parameters
     known = [key for key, one in parameters.items() if key not in GIVEN and one.kind is not one.VAR_KEYWORD]
     open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     for key, value in (settings or {}).items():
         if key in GIVEN or (key not in known and not open_ended):
-            raise ConfigError(f"weighting {name} has no setting {key!r}{_nearest(key, known)}")
+            raise ConfigError(f"weighting {name} has no setting {key!r}{did_you_mean(key, known)}")
         kind = parameters[key].annotation if key in parameters else None
         if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise ConfigError(f"{key} = {value!r} of weighting {name} is not usable; it is a number")
@@ -69,8 +69,3 @@ def make_weighting(
         return WEIGHTINGS[name](losses, **{**seeded, **(settings or {})})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"settings of weighting {name} are not usable: {error}") from None
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return f"; did you mean {close[0]}? Known: {', '.join(known)}" if close else "; it has none"

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ada_segment.weighting.base import Weighting
-from ada_segment.weighting.shares import present, shares
+from ada_segment.weighting.shares import present, softmax
 
 
 class RandomLossWeighting(Weighting):
@@ -36,7 +36,7 @@ class RandomLossWeighting(Weighting):
         drawn = np.random.default_rng([self.seed, self._steps]).standard_normal(len(self.names)).tolist()
         scores = dict(zip(sorted(self.names), drawn, strict=True))
         names = present(values)
-        share = shares({name: scores[name] for name in names})
+        share = softmax({name: scores[name] for name in names})
         return {name: len(names) * share.get(name, 0.0) for name in self.names}
 
     def step(self, values: Mapping[str, float]) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 
-def shares(scores: Mapping[str, float]) -> dict[str, float]:
+def softmax(scores: Mapping[str, float]) -> dict[str, float]:
     """exp(score_i) / sum_j exp(score_j), by name; empty for no scores. Scores may be as large as floats go."""
     if not scores:
         return {}

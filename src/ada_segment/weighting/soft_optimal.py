@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
-from ada_segment.weighting.shares import present, shares
+from ada_segment.weighting.shares import present, softmax
 
 
 class SoftOptimalWeighting(Weighting):
@@ -36,7 +36,7 @@ class SoftOptimalWeighting(Weighting):
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
         names = present(values)
-        share = shares({name: _inverse(values[name]) / self.temperature for name in names})
+        share = softmax({name: _inverse(values[name]) / self.temperature for name in names})
         return {name: len(names) * share.get(name, 0.0) for name in self.names}
 
 

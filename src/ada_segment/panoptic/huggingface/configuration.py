@@ -1,7 +1,6 @@
 """The library's configuration that a model's settings name."""
 
 import copy
-import difflib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from ada_segment.panoptic.huggingface.families import FAMILIES, Family, family_o
 from ada_segment.panoptic.huggingface.library import transformers_for
 from ada_segment.panoptic.huggingface.sizes import SIZES
 from ada_segment.panoptic.settings import ModelSettings
+from ada_segment.values import merged, nearest
 
 PREFIX = "hf:"
 MODELS = tuple(f"{PREFIX}{name}" for name in FAMILIES)
@@ -32,7 +32,7 @@ def read_configuration(settings: ModelSettings) -> tuple[Family, Any]:
             raise ConfigError(f"model.hf_size = {settings.hf_size!r} is unknown; choose one of {', '.join(SIZES)}")
         family = FAMILIES[name]
         given: dict[str, Any] = {"model_type": family.model_type, **SIZES[settings.hf_size][name]}
-        return family, from_mapping(transformers, _merged(given, settings.hf), f"model {settings.name!r}")
+        return family, from_mapping(transformers, merged(given, settings.hf), f"model {settings.name!r}")
     file = configuration_file(settings)
     try:
         given = json.loads(file.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def read_configuration(settings: ModelSettings) -> tuple[Family, Any]:
     if not isinstance(given, dict):
         raise ConfigError(f"{file} holds {type(given).__name__}, not the mapping that a configuration is")
     family = family_of(str(given.get("model_type")), str(file))
-    return family, from_mapping(transformers, _merged(given, settings.hf), str(file))
+    return family, from_mapping(transformers, merged(given, settings.hf), str(file))
 
 
 def weights_folder(settings: ModelSettings) -> Path | None:
@@ -87,13 +87,4 @@ def check_settings(configuration: Any, given: Mapping[str, Any]) -> None:
     known = list(type(configuration)().to_dict())
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-            raise ConfigError(f"unknown setting model.hf.{key}; the nearest is model.hf.{near[0]}")
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        result[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return result
+            raise ConfigError(f"unknown setting model.hf.{key}; the nearest is model.hf.{nearest(key, known)}")

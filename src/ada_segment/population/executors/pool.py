@@ -95,7 +95,6 @@ class Pool:
         self._starting: dict[int, float] = {}
         self._lost_starts: Counter[int] = Counter()
         self._could: set[int] = set()  # places whose worker has made a member before
-        self._round = 0
         for place in range(crew.size):
             self._start(place)
 

@@ -2,9 +2,7 @@
 
 import pickle
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from ada_segment.population.executors.base import Job, Outcome
-from ada_segment.population.executors.training_one import describe, gpu_is_lost, train_one
+from ada_segment.population.executors.training_one import made, served
 from ada_segment.population.member import Member
-from ada_segment.storage import copy_state, state_from_bytes, state_to_bytes
+from ada_segment.storage import state_from_bytes, state_to_bytes
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -34,12 +32,8 @@ class RayWorker:
 
     def prepare(self, recipe: bytes, seed: int) -> tuple[str, ...]:
         """Make the member by the pickled function; says ready, or unfit with the error's kind, text and traceback."""
-        try:
-            make_member: Callable[[int], Member] = pickle.loads(recipe)
-            self._member = make_member(seed)
-        except Exception as error:
-            return "unfit", type(error).__name__, str(error), traceback.format_exc()
-        return ("ready",)
+        self._member, said = made(lambda: pickle.loads(recipe)(seed))
+        return said
 
     def do(self, job: Job | None, state: Bytes | None) -> tuple[tuple[Outcome, str, bool], Bytes | None]:
         """A job from a state; None asks for the member's state.
@@ -49,20 +43,7 @@ class RayWorker:
             The state afterwards.
         """
         assert self._member is not None
-        content: Bytes | None = None
-        try:
-            if job is None or state is None:
-                outcome = Outcome(index=0, state=copy_state(self._member.state_dict()))
-            else:
-                outcome = train_one(self._member, replace(job, state=from_array(state)))
-            trace = "" if outcome.error is None else "".join(traceback.format_exception(outcome.error))
-            if outcome.state is not None:
-                content = to_array(outcome.state)
-        except Exception as error:
-            index = 0 if job is None else job.index
-            outcome, trace = Outcome(index=index, failure=describe(error)), traceback.format_exc()
-        spoiled = outcome.failure is not None and gpu_is_lost()
-        return (replace(outcome, state=None, error=None), trace, spoiled), content
+        return served(self._member, job, state, from_array, to_array)
 
 
 def to_array(state: Any) -> Bytes:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ada_segment.errors import ConfigError
+from ada_segment.values import whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,8 @@ class ExecutorSettings:
     def __post_init__(self) -> None:
         for name, least in (("workers", 1), ("threads", 1), ("restarts", 0), ("processes_per_member", 1)):
             value = getattr(self, name)
-            if value is None and name in ("workers", "threads"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least {least}")
+            if value is not None or name not in ("workers", "threads"):
+                whole(name, value, least=least)
         for name, above in (("time_limit", 0.0), ("cpus", -1e-9), ("gpus", -1e-9)):
             value = getattr(self, name)
             if value is None and name != "cpus":

@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,6 +32,39 @@ def train_one(member: Member, job: Job) -> Outcome:
         return Outcome(index=job.index, failure=describe(error), error=error, seconds=time.perf_counter() - started)
     seconds = time.perf_counter() - started
     return Outcome(index=job.index, losses=losses, reward=reward, weights=weights, state=state, seconds=seconds)
+
+
+def made(make: Callable[[], Member]) -> tuple[Member | None, tuple[str, ...]]:
+    """A worker's member, and what the worker says of it: ready, or unfit with the error's kind, text and traceback."""
+    try:
+        return make(), ("ready",)
+    except Exception as error:
+        return None, ("unfit", type(error).__name__, str(error), traceback.format_exc())
+
+
+def served(
+    member: Member, job: Job | None, state: Any, load: Callable[[Any], Any], save: Callable[[Any], Any]
+) -> tuple[tuple[Outcome, str, bool], Any]:
+    """A worker's answer to a job, whose state `load` gets from `state`; None asks for the member's state.
+
+    Returns:
+        The outcome without its state, a traceback, and whether this process has lost its GPU.
+        What `save` made of the state afterwards; None without one.
+    """
+    saved = None
+    try:
+        if job is None:
+            outcome = Outcome(index=0, state=copy_state(member.state_dict()))
+        else:
+            outcome = train_one(member, replace(job, state=load(state)))
+        trace = "" if outcome.error is None else "".join(traceback.format_exception(outcome.error))
+        if outcome.state is not None:
+            saved = save(outcome.state)
+    except Exception as error:
+        index = 0 if job is None else job.index
+        outcome, trace = Outcome(index=index, failure=describe(error)), traceback.format_exc()
+    spoiled = outcome.failure is not None and gpu_is_lost()
+    return (replace(outcome, state=None, error=None), trace, spoiled), saved
 
 
 def describe(error: BaseException) -> str:

@@ -1,5 +1,5 @@
 """Strategies: which weights the members of a round try, and whose state goes on."""
 
-from ada_segment.population.strategies.registry import SETTINGS, STRATEGIES, make_strategy
+from ada_segment.population.strategies.registry import STRATEGIES, make_strategy
 
-__all__ = ["SETTINGS", "STRATEGIES", "make_strategy"]
+__all__ = ["STRATEGIES", "make_strategy"]

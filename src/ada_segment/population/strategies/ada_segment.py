@@ -16,7 +16,7 @@ from ada_segment.controller.stored import load_controller, named
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
-from ada_segment.population.strategies.checks import above_zero, switches, whole, within
+from ada_segment.values import above_zero, switches, whole, within
 
 # What is kept, from round to round, of the slowness that failures have taught.
 CAUTION = 0.7
@@ -66,7 +66,7 @@ class AdaSegmentSettings:
             within(self, 0.0, 1.0, "trust")
         within(self, 0.0, 1.0, "untie_at")
         if self.memory is not None:
-            whole(self, 1, "memory")
+            whole("memory", self.memory, least=1)
         switches(
             self, "fixed_scale", "start_at_defaults", "common_seed", "antithetic", "mean_member", "tied", "use_state"
         )

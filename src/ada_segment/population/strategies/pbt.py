@@ -11,7 +11,7 @@ from ada_segment.controller.space import BOUND, LogWeights
 from ada_segment.errors import ConfigError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, observed_best
-from ada_segment.population.strategies.checks import above_zero, within
+from ada_segment.values import above_zero, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

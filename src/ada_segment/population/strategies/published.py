@@ -12,7 +12,7 @@ from ada_segment.controller.policy_gradient import PolicyGradientController
 from ada_segment.controller.reward_model import are_level
 from ada_segment.population.seeds import derive_seed, generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast, observed_best
-from ada_segment.population.strategies.checks import above_zero, whole, within
+from ada_segment.values import above_zero, whole, within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class PublishedSettings:
     def __post_init__(self) -> None:
         above_zero(self, "sigma", "limit", "learning_rate")
         within(self, 0, 1024, "hidden")
-        whole(self, 0, "hidden")
+        whole("hidden", self.hidden, least=0)
         within(self, 0, 1, "weight_decay")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ada_segment.controller.space import BOUND, LogWeights
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, separate
-from ada_segment.population.strategies.checks import above_zero
+from ada_segment.values import above_zero
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

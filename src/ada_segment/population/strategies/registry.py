@@ -1,6 +1,5 @@
 """All strategies, by name, and how one is made."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -12,6 +11,7 @@ from ada_segment.population.strategies.constant import Default, SelectOnly
 from ada_segment.population.strategies.pbt import PBT, PBTSettings
 from ada_segment.population.strategies.published import Published, PublishedSettings
 from ada_segment.population.strategies.random_weights import RandomWeights, RandomWeightsSettings
+from ada_segment.values import did_you_mean
 
 STRATEGIES: dict[str, type[Strategy]] = {
     kind.name: kind for kind in (AdaSegment, Published, PBT, RandomWeights, SelectOnly, Default)
@@ -42,17 +42,9 @@ def make_strategy(strategy: str | Strategy, settings: Mapping[str, Any], *, besi
     if not isinstance(strategy, str):
         raise ConfigError(f"strategy = {strategy!r} is not usable; give a name, or an object rather than its class")
     if strategy not in STRATEGIES:
-        raise ConfigError(f"unknown strategy {strategy!r}{_nearest(strategy, STRATEGIES)}")
+        raise ConfigError(f"unknown strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}")
     known = [field.name for field in fields(SETTINGS[strategy])] if strategy in SETTINGS else []
     for name in settings:
         if name not in known:
-            raise ConfigError(f"strategy {strategy} has no setting {name!r}{_nearest(name, known, beside)}")
+            raise ConfigError(f"strategy {strategy} has no setting {name!r}{did_you_mean(name, known, beside)}")
     return STRATEGIES[strategy](**settings)
-
-
-def _nearest(name: str, known: Iterable[str], beside: Iterable[str] = ()) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(name, [*known, *beside], n=1, cutoff=0.0)
-    if not close:
-        return "; it has none"
-    return f"; did you mean {close[0]}? " + (f"Known: {', '.join(known)}" if known else "It has none.")

@@ -13,6 +13,7 @@ from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
 from ada_segment.population.strategies.constant import SelectOnly
 from ada_segment.storage import fingerprint
 from ada_segment.weighting.base import check_names
+from ada_segment.weighting.recorded import entry_at
 
 
 class Replay(SelectOnly):
@@ -53,9 +54,7 @@ class Replay(SelectOnly):
             raise LossError(f"{self._source}: {error}") from None
 
     def plan(self, round: int) -> Plan:
-        length = len(self.schedule)
-        index = (2 * round + 1) * length // (2 * self.task.rounds) if self.stretch else round
-        entry = self.schedule[min(index, length - 1)]
+        entry = entry_at(round, self.schedule, length=self.task.rounds if self.stretch else None)
         return Plan([{name: entry[name] for name in self.task.losses} for _ in range(self.task.members)])
 
     def settings(self) -> dict[str, Any]:

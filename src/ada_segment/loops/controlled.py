@@ -1,22 +1,13 @@
 """A stored controller steers: what a search has learned, at no extra cost."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
+from ada_segment.controller.base import Controller
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
-
-
-class Rule(Protocol):
-    """What is asked of a controller; `controller.base.Controller` offers it."""
-
-    losses: tuple[str, ...]
-
-    def weights(self, history: Sequence[Mapping[str, float]], *, round: int, rounds: int) -> dict[str, float]:
-        """The weights of epoch `round` of `rounds`, from the mean losses of the epochs before."""
-        ...
 
 
 class ControlledWeighting(Weighting):
@@ -25,15 +16,15 @@ class ControlledWeighting(Weighting):
     Cost: none beside one small evaluation an epoch. When: a search was run on this kind of data and losses.
 
     Args:
-        rule: a controller that is bound to the losses at hand (`Controller.rebound`).
+        controller: bound to the losses at hand (`Controller.rebound`).
         epochs: length of the training; what comes after has the weights of the last epoch.
     """
 
-    def __init__(self, rule: Rule, *, epochs: int) -> None:
+    def __init__(self, controller: Controller, *, epochs: int) -> None:
         if epochs < 1:
             raise ConfigError(f"epochs = {epochs} is not usable; a training has at least 1")
-        super().__init__(rule.losses)
-        self.rule, self.epochs = rule, epochs
+        super().__init__(controller.losses)
+        self.controller, self.epochs = controller, epochs
         self._history: list[dict[str, float]] = []
         self._weights = self._asked()
 
@@ -54,4 +45,4 @@ class ControlledWeighting(Weighting):
 
     def _asked(self) -> dict[str, float]:
         epoch = min(len(self._history), self.epochs - 1)
-        return self.rule.weights(self._history[:epoch], round=epoch, rounds=self.epochs)
+        return self.controller.weights(self._history[:epoch], round=epoch, rounds=self.epochs)
