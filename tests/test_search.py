@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from journals import journal_of, without_times
 from toy_members import NAMES, QuadraticMember
 
 from ada_segment.controller.stored import load_controller
 from ada_segment.errors import ConfigError, LossError, RunError, SearchError
 from ada_segment.population import run_folder
-from ada_segment.population.journal import read_journal
 from ada_segment.population.run_folder import strategy_state
 from ada_segment.population.search import SearchResult, search
 from ada_segment.population.seeds import derive_seed
@@ -31,16 +31,6 @@ TARGET = {"mask": 0.5, "box": -0.5}
 def run(member: QuadraticMember | None = None, **how: Any) -> SearchResult:
     how = {"losses": NAMES, "rounds": 4, "members": 4, **how}
     return search(lambda seed: member or QuadraticMember(target=TARGET), **how)
-
-
-def without_times(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if "seconds" not in key}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
-
-
-def journal_of(folder: Path) -> list[Any]:
-    return [without_times(record) for record in read_journal(folder / "history.jsonl")]
 
 
 @pytest.mark.parametrize("strategy", ALL)
