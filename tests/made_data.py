@@ -1,6 +1,7 @@
 """Small folders in COCO panoptic format, drawn by the tests; and the real ones, where they are at hand."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,17 @@ def write_folder(folder: Path, *, official: bool = False, train: int = 3, val: i
     write_split(folder, "train", pictures=train, official=official)
     write_split(folder, "val", pictures=val, official=official)
     return folder
+
+
+def few(source: Path, target: Path, **counts: int) -> None:
+    """Copy the first pictures of each split."""
+    for split, count in counts.items():
+        content = json.loads((source / f"panoptic_{split}.json").read_text())
+        content["annotations"] = content["annotations"][:count]
+        kept = {annotation["image_id"] for annotation in content["annotations"]}
+        content["images"] = [image for image in content["images"] if image["id"] in kept]
+        for folder, entries in ((f"images/{split}", content["images"]), (f"panoptic_{split}", content["annotations"])):
+            (target / folder).mkdir(parents=True)
+            for entry in entries:
+                shutil.copy(source / folder / entry["file_name"], target / folder)
+        (target / f"panoptic_{split}.json").write_text(json.dumps(content))

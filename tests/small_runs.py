@@ -1,9 +1,11 @@
-"""Runs small enough for tests: few scenes of 32 pixels, a network of a few thousand parameters."""
+"""Runs small enough for tests: few scenes of 32 pixels, a network of a few thousand parameters; and what stops them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ada_segment.config import Settings, resolve
+from ada_segment.population.observer import Silent
 
 SMALL: dict[str, Any] = {
     "data.scenes_train": 24,
@@ -39,3 +41,15 @@ def arguments(out: Path, **changes: Any) -> list[str]:
     """The same as arguments of `ada-segment search`."""
     flags = {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}}
     return ["--preset", "tiny", "--out", str(out), *(f"--set={key}={value}" for key, value in flags.items())]
+
+
+class Interrupts(Silent):
+    """Stops a search as Ctrl-C would, after the given number of trained members."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt

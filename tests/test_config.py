@@ -29,13 +29,12 @@ def test_every_preset_resolves_and_survives_the_round_trip(preset: str, tmp_path
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_every_preset_opens_with_its_command_and_is_short(preset: str) -> None:
+def test_every_preset_opens_with_its_command(preset: str) -> None:
     import ada_segment
 
     lines = (Path(ada_segment.__file__).parent / "presets" / f"{preset}.yaml").read_text().splitlines()
     assert lines[0].startswith("# ada-segment search --data ")
     assert f"--preset {preset} " in lines[0]
-    assert len(lines) <= 30
 
 
 def test_flags_override_the_file_and_the_file_the_preset(tmp_path: Path) -> None:

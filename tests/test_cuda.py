@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import torch
 from made_losses import NAMES, losses_of, model, pictures
-from small_runs import small
-from test_runs import Interrupts
+from small_runs import Interrupts, small
 from worker_members import Toy, Toys
 
 from ada_segment.loops.balancer import LossBalancer

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import shared_memory
 import torch
+from journals import without_times
 from small_runs import small
 from toy_members import NAMES, QuadraticMember
-from worker_members import Crowded, Says, Toys, broken, deadly, without_times
+from worker_members import Crowded, Says, Toys, broken, deadly
 
 from ada_segment.errors import ConfigError, DataError, RunError, SearchError
 from ada_segment.panoptic.registry import loss_table

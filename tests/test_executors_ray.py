@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import shared_memory
 import torch
+from journals import without_times
 from small_runs import small
-from test_faults import killing
 from toy_members import NAMES
-from worker_members import Says, Toys, broken, without_times
+from worker_members import Says, Toys, broken, killing
 
 from ada_segment.errors import ConfigError, SearchError
 from ada_segment.panoptic.registry import loss_table

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from journals import journal_of, without_times
 from toy_members import NAMES
-from worker_members import Says, Toys, without_times
+from worker_members import Says, Toys, killing
 
 from ada_segment.errors import RunError, SearchError
 from ada_segment.population.executors import ExecutorSettings
 from ada_segment.population.interruption import Interruption
-from ada_segment.population.journal import read_journal
 from ada_segment.population.run_folder import RunFolder
 from ada_segment.population.search import SearchResult, _job_seed, search
 from ada_segment.storage import load_state, write_text, write_whole
@@ -34,10 +34,6 @@ TESTS = Path(__file__).parent
 
 def run(make: Any = None, **how: Any) -> SearchResult:
     return search(make or Toys(state=500), **{"losses": NAMES, "rounds": 4, "members": 4, **how})
-
-
-def journal_of(folder: Path) -> list[Any]:
-    return [without_times(record) for record in read_journal(folder / "history.jsonl")]
 
 
 # -- the search is killed ----------------------------------------------------------------------------------------------
@@ -224,17 +220,6 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: 
 
 
 # -- workers are killed ------------------------------------------------------------------------------------------------
-
-
-def killing(find: Callable[[], list[int]], count: int, seed: int, over: threading.Event) -> list[int]:
-    """Kill one of the processes that `find` gives, `count` times, each time a random while after there is one."""
-    chance, killed = random.Random(seed), []
-    while len(killed) < count and not over.is_set():
-        over.wait(chance.uniform(0.0, 0.3))
-        if found := [pid for pid in find() if pid not in killed]:
-            killed.append(chance.choice(found))
-            os.kill(killed[-1], signal.SIGKILL)
-    return killed
 
 
 def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path) -> None:

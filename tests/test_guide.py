@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_layouts import draw_ade, draw_cityscapes
 from PIL import Image
 from small_runs import SMALL
-from test_data_convert import draw_ade, draw_cityscapes
 from typer.testing import CliRunner
 
 from ada_segment.cli import app

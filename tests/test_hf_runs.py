@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_data import SHARED
+from journals import journal_of
+from made_data import SHARED, few
 from PIL import Image
 from small_runs import arguments, small
-from test_real_photographs import few
 from typer.testing import CliRunner
 
 from ada_segment.cli import app
@@ -48,20 +48,16 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def journal(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-
-
 def test_the_journal_has_the_models_names_and_free_layers_move_apart(searched: Path) -> None:
     table = loss_table(small(**MODEL).model)
     assert len(table.defaults) == 15
-    for record in journal(searched):
+    for record in journal_of(searched):
         for member in record["members"]:
             assert member["status"] == "ok"
             assert set(member["weights"]) == set(member["losses"]) == set(table.defaults)
     moved = {
         name: member["weights"][name] / table.defaults[name]
-        for record in journal(searched)
+        for record in journal_of(searched)
         for member in record["members"]
         for name in table.defaults
         if member["weights"][name] != table.defaults[name]
@@ -73,7 +69,7 @@ def test_the_journal_has_the_models_names_and_free_layers_move_apart(searched: P
 def test_tied_layers_move_together(tmp_path: Path) -> None:
     run_search(small(**{**MODEL, "search.groups": "tied", "search.rounds": 1}), tmp_path / "run")
     table = loss_table(small(**MODEL).model)
-    (record,) = journal(tmp_path / "run")
+    (record,) = journal_of(tmp_path / "run")
     for member in record["members"]:
         ratios: dict[str, set[float]] = {}
         for name, weight in member["weights"].items():
@@ -92,7 +88,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(searched: Path,
     with pytest.raises(KeyboardInterrupt):
         run_search(settings, tmp_path / "run", observer=Stops())
     command("search", *arguments(tmp_path / "run", **MODEL), "--resume")
-    for whole, resumed in zip(journal(searched), journal(tmp_path / "run"), strict=True):
+    for whole, resumed in zip(journal_of(searched), journal_of(tmp_path / "run"), strict=True):
         for one, other in zip(whole["members"], resumed["members"], strict=True):
             assert one["weights"] == other["weights"]
             assert one["losses"] == other["losses"]
@@ -120,7 +116,7 @@ def test_a_search_runs_on_photographs(tmp_path: Path) -> None:
     few(SHARED / "data" / "coco-mini", tmp_path / "few", train=10, val=3)
     more = {"data.source": str(tmp_path / "few"), "data.reward_minimum": 3, "augmentation.size": 48}
     run_search(small(**{**MODEL, **more, "search.rounds": 1}), tmp_path / "run")
-    (record,) = journal(tmp_path / "run")
+    (record,) = journal_of(tmp_path / "run")
     assert all(member["status"] == "ok" for member in record["members"])
 
 

@@ -184,15 +184,6 @@ def test_every_file_says_what_it_is_for() -> None:
     assert not without
 
 
-def test_importing_the_package_leaves_the_screen_libraries_alone() -> None:
-    code = f"import sys, {PACKAGE}; print(*sys.modules)"
-    loaded = set(
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    )
-    assert PACKAGE in loaded
-    assert not loaded & (SCREENS | EXTRAS)
-
-
 def test_a_worker_starts_without_what_its_libraries_could_do_besides() -> None:
     code = f"""
 import sys

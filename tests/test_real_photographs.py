@@ -1,11 +1,10 @@
 """Both models run through on real photographs: a few of each dataset, small networks."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
-from made_data import SHARED
+from made_data import SHARED, few
 from small_runs import small
 
 from ada_segment.panoptic.registry import MODELS, loss_table
@@ -15,20 +14,6 @@ from ada_segment.runs.search_run import run_search
 DATA = SHARED / "data"
 DATASETS = ("facades", "coco-mini", "coco-panoptic-133")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the photographs are not beside this repository")
-
-
-def few(source: Path, target: Path, **counts: int) -> None:
-    """Copy the first pictures of each split."""
-    for split, count in counts.items():
-        content = json.loads((source / f"panoptic_{split}.json").read_text())
-        content["annotations"] = content["annotations"][:count]
-        kept = {annotation["image_id"] for annotation in content["annotations"]}
-        content["images"] = [image for image in content["images"] if image["id"] in kept]
-        for folder, entries in ((f"images/{split}", content["images"]), (f"panoptic_{split}", content["annotations"])):
-            (target / folder).mkdir(parents=True)
-            for entry in entries:
-                shutil.copy(source / folder / entry["file_name"], target / folder)
-        (target / f"panoptic_{split}.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

@@ -1,13 +1,13 @@
 """Overlays: sizes, colours and names hold for any map; real photographs are drawn."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_data import SHARED
 from PIL import Image
 
 from ada_segment.errors import DataError
@@ -18,7 +18,6 @@ from ada_segment.report.distinct import distance, seen
 from ada_segment.report.overlay import LEGIBLE, as_picture, contact_sheet, draw_overlay
 
 CATEGORIES = Categories([Category(1, "ball", True), Category(2, "crate", True), Category(7, "sky", False)])
-SHARED = Path(__file__).parents[1].parent / "shared"
 
 
 def random_map(height: int, width: int, *, seed: int, count: int = 4) -> PanopticMap:

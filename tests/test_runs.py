@@ -5,15 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from journals import journal_of, without_times
 from PIL import Image
-from small_runs import arguments, small
+from small_runs import Interrupts, arguments, small
 
 from ada_segment.config import to_yaml
 from ada_segment.data.check import check_folder
@@ -23,7 +23,6 @@ from ada_segment.data.writing import write_scenes
 from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
-from ada_segment.population.observer import Silent
 from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
@@ -48,17 +47,6 @@ FILES = {
 LEARNED = {"controller.json", "controller.safetensors"}
 
 
-def timeless(value: Any) -> Any:
-    """Without what differs from run to run: times."""
-    if isinstance(value, dict):
-        return {key: timeless(item) for key, item in value.items() if "seconds" not in key}
-    return [timeless(item) for item in value] if isinstance(value, list) else value
-
-
-def history(run: Path) -> list[Any]:
-    return [timeless(json.loads(line)) for line in (run / "history.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("searched") / "run"
@@ -77,7 +65,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_search_leaves_all_that_is_promised(searched: Path) -> None:
     assert {entry.name for entry in searched.iterdir()} == FILES | LEARNED
     assert read_settings(searched) == small()
-    records = history(searched)
+    records = journal_of(searched)
     assert [record["round"] for record in records] == [0, 1, 2]
     names = {"loss_rpn_cls", "loss_rpn_loc", "loss_cls", "loss_box_reg", "loss_mask", "loss_sem_seg"}
     for record in records:
@@ -115,21 +103,9 @@ def test_the_pq_of_each_test_picture_is_that_of_the_stored_model(searched: Path)
 
 def test_the_same_seed_gives_the_same_journal(searched: Path, tmp_path: Path) -> None:
     run_search(small(), tmp_path / "again")
-    assert history(tmp_path / "again") == history(searched)
+    assert journal_of(tmp_path / "again") == journal_of(searched)
     run_search(small(seed=1), tmp_path / "other")
-    assert history(tmp_path / "other") != history(searched)
-
-
-class Interrupts(Silent):
-    """Stops a search as Ctrl-C would, after the given number of trained members."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
+    assert journal_of(tmp_path / "other") != journal_of(searched)
 
 
 @pytest.mark.parametrize("after", [1, 4])
@@ -139,18 +115,20 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(searched: Path, tmp
         run_search(small(), run, observer=Interrupts(after))
     assert not (run / "metrics.json").exists()
     run_search(small(), run, resume=True)
-    assert history(run) == history(searched)
+    assert journal_of(run) == journal_of(searched)
     for name in ("metrics.json", "schedule.json", "best.json", "controller.json"):
-        assert timeless(json.loads((run / name).read_text())) == timeless(json.loads((searched / name).read_text()))
+        assert without_times(json.loads((run / name).read_text())) == without_times(
+            json.loads((searched / name).read_text())
+        )
 
 
 def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Path) -> None:
-    before = history(searched)
+    before = journal_of(searched)
     with pytest.raises(RunError, match="exists already"):
         run_search(small(), searched)
     with pytest.raises(RunError, match=r"training\.lr = 0\.005, not 0\.001"):
         run_search(small(training__lr=0.001), searched, resume=True)
-    assert history(searched) == before
+    assert journal_of(searched) == before
 
 
 def test_what_a_program_started_is_not_resumed_by_a_command(searched: Path, tmp_path: Path) -> None:
@@ -179,7 +157,7 @@ def test_every_strategy_trains(strategy: str, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(search__strategy=strategy, search__rounds=2), run)
     assert {entry.name for entry in run.iterdir()} - LEARNED == FILES
-    weights = [member["weights"] for record in history(run) for member in record["members"]]
+    weights = [member["weights"] for record in journal_of(run) for member in record["members"]]
     if strategy in ("default", "select-only"):
         assert all(w == {**dict.fromkeys(w, 1.0), "loss_sem_seg": 0.5} for w in weights)
     elif strategy in ("random", "pbt"):
@@ -190,7 +168,7 @@ def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None
     for groups in ("tied", "free"):
         run = tmp_path / groups
         run_search(small(model__name="cascade-panoptic-fpn", search__groups=groups, search__rounds=1), run)
-        (record,) = history(run)
+        (record,) = journal_of(run)
         weights = [member["weights"] for member in record["members"]]
         assert all(len(of_member) == 10 for of_member in weights)
         together = all(of_member["loss_rpn_cls"] == of_member["loss_rpn_loc"] for of_member in weights)
@@ -199,7 +177,7 @@ def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None
 
 def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: Path, tmp_path: Path) -> None:
     fixed = tmp_path / "fixed.json"
-    weights = {**history(searched)[0]["members"][0]["weights"], "loss_mask": 1.5}
+    weights = {**journal_of(searched)[0]["members"][0]["weights"], "loss_mask": 1.5}
     fixed.write_text(json.dumps(weights))
     sources = {
         "default": "default",
@@ -213,7 +191,7 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
     for name, source in sources.items():
         run = tmp_path / name
         run_search(small(search__weights=source, search__members=1), run)
-        found[name] = [record["members"][0]["weights"] for record in history(run)]
+        found[name] = [record["members"][0]["weights"] for record in journal_of(run)]
     schedule = json.loads((searched / "schedule.json").read_text())["schedule"]
     assert found["file"] == schedule
     assert found["controller"] == found["run"]
@@ -471,5 +449,5 @@ def test_two_devices_train_one_model(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("best reward") == 1
-    assert len(history(run)) == 2
+    assert len(journal_of(run)) == 2
     assert read_settings(run).training.devices == 2

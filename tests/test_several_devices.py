@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from journals import journal_of
 from small_runs import arguments, small
 from toy_members import QuadraticMember
-from worker_members import without_times
 
 from ada_segment.panoptic.registry import loss_table
-from ada_segment.population.journal import read_journal
 from ada_segment.population.search import search
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
@@ -209,7 +208,7 @@ def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tm
     words = arguments(run, training__devices=2, search__rounds=2, search__members=1, **CHANGES)
     words = ["-m", "ada_segment", "train", "--weights", str(tmp_path / "found"), *words]
     launch(*words, launcher=TORCHRUN)
-    whole = without_times(read_journal(run / "history.jsonl"))
+    whole = journal_of(run)
     assert len(whole) == 2
     best = json.loads((run / "best.json").read_text())
     metrics = (run / "metrics.json").read_text()
@@ -217,9 +216,9 @@ def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tm
         path.unlink()
     ran = launch(*words, "--resume")  # Fabric starts the second process itself
     assert ran.stdout.count("going on with round 2 of 2") == 1
-    assert without_times(read_journal(run / "history.jsonl")) == whole
+    assert journal_of(run) == whole
     assert json.loads((run / "best.json").read_text()) == best
     assert (run / "metrics.json").read_text() == metrics
     words[words.index(str(run))] = str(tmp_path / "group")
     launch(*words, "--set=search.executor=processes", "--set=search.workers=1")
-    assert without_times(read_journal(tmp_path / "group" / "history.jsonl")) == whole
+    assert journal_of(tmp_path / "group") == whole

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from journals import journal_of
 from page_reader import Page, says
 from small_runs import SMALL, small
 from torch import nn
@@ -28,11 +29,7 @@ DEFAULTS = loss_table(small().model).defaults
 
 
 def members(run: Path) -> list[Any]:
-    return [json.loads(line)["members"][0] for line in (run / "history.jsonl").read_text().splitlines()]
-
-
-def without_times(member: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in member.items() if key != "seconds"}
+    return [record["members"][0] for record in journal_of(run)]
 
 
 def assert_shown(page: Path, weights: Mapping[str, float]) -> None:
@@ -86,8 +83,8 @@ def test_stopped_and_resumed_it_comes_to_the_same(name: str, tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         run_search(settings, tmp_path / "stopped", observer=StopAfter(1))
     run_search(settings, tmp_path / "stopped", resume=True)
-    whole, stopped = members(tmp_path / "whole"), members(tmp_path / "stopped")
-    assert list(map(without_times, whole)) == list(map(without_times, stopped))
+    whole = members(tmp_path / "whole")
+    assert members(tmp_path / "stopped") == whole
     metrics = [json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("whole", "stopped")]
     assert metrics[0] == metrics[1]
     if name != "dwa":  # which moves in the third epoch only
@@ -161,8 +158,8 @@ def test_what_a_training_began_with_may_be_gone_when_it_is_resumed(source: str, 
         run_search(settings, tmp_path / "stopped", observer=StopAfter(1))
     shutil.rmtree(before)
     run_search(settings, tmp_path / "stopped", resume=True)
-    whole, stopped = members(tmp_path / "whole"), members(tmp_path / "stopped")
-    assert list(map(without_times, whole)) == list(map(without_times, stopped))
+    whole = members(tmp_path / "whole")
+    assert members(tmp_path / "stopped") == whole
     metrics = [json.loads((tmp_path / run / "metrics.json").read_text()) for run in ("whole", "stopped")]
     assert metrics[0] == metrics[1]
     with pytest.raises(AdaSegmentError, match=r"late\.py|is missing"):
@@ -182,9 +179,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_what_it_began_with(
             run_search(settings, tmp_path / "run", observer=StopAfter(1))
     run_search(settings, tmp_path / "run", resume=True)
     run_search(settings, tmp_path / "whole")
-    assert [without_times(m) for m in members(tmp_path / "run")] == [
-        without_times(m) for m in members(tmp_path / "whole")
-    ]
+    assert members(tmp_path / "run") == members(tmp_path / "whole")
 
 
 def test_a_mistyped_method_is_told_the_nearest(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
-"""Trainings for tests with workers: importable by them, quick, and able to go wrong in every way that is handled."""
+"""Trainings for tests with workers: importable by them, quick, and able to go wrong in every way that is handled.
+
+And what kills the workers.
+"""
 
 import math
 import os
+import random
 import signal
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -136,8 +141,12 @@ class Says:
         self.texts.append(text)
 
 
-def without_times(value: Any) -> Any:
-    """A record or journal without what differs from run to run."""
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if "seconds" not in key}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
+def killing(find: Callable[[], list[int]], count: int, seed: int, over: threading.Event) -> list[int]:
+    """Kill one of the processes that `find` gives, `count` times, each time a random while after there is one."""
+    chance, killed = random.Random(seed), []
+    while len(killed) < count and not over.is_set():
+        over.wait(chance.uniform(0.0, 0.3))
+        if found := [pid for pid in find() if pid not in killed]:
+            killed.append(chance.choice(found))
+            os.kill(killed[-1], signal.SIGKILL)
+    return killed
