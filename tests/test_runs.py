@@ -101,15 +101,14 @@ def test_the_pq_of_each_test_picture_is_that_of_the_stored_model(searched: Path)
     assert metrics["tuned"]["all"]["pq"] == pytest.approx(total.compute().pq, abs=1e-6)
 
 
-def test_the_same_seed_gives_the_same_journal(searched: Path, tmp_path: Path) -> None:
-    run_search(small(), tmp_path / "again")
-    assert journal_of(tmp_path / "again") == journal_of(searched)
+def test_another_seed_gives_another_journal(searched: Path, tmp_path: Path) -> None:
     run_search(small(seed=1), tmp_path / "other")
     assert journal_of(tmp_path / "other") != journal_of(searched)
 
 
 @pytest.mark.parametrize("after", [1, 4])
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(searched: Path, tmp_path: Path, after: int) -> None:
+    """Which only the same seed giving the same numbers lets it do."""
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         run_search(small(), run, observer=Interrupts(after))
@@ -152,16 +151,12 @@ def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
     assert (searched / "metrics.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("strategy", ["default", "select-only", "random", "pbt", "published"])
-def test_every_strategy_trains(strategy: str, tmp_path: Path) -> None:
+def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    run_search(small(search__strategy=strategy, search__rounds=2), run)
-    assert {entry.name for entry in run.iterdir()} - LEARNED == FILES
-    weights = [member["weights"] for record in journal_of(run) for member in record["members"]]
-    if strategy in ("default", "select-only"):
-        assert all(w == {**dict.fromkeys(w, 1.0), "loss_sem_seg": 0.5} for w in weights)
-    elif strategy in ("random", "pbt"):
-        assert weights[0] != weights[1]
+    run_search(small(search__strategy="pbt", search__rounds=2), run)
+    assert {entry.name for entry in run.iterdir()} == FILES
+    first, second, *_ = [member["weights"] for record in journal_of(run) for member in record["members"]]
+    assert first != second
 
 
 def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None:
@@ -190,12 +185,12 @@ def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: P
     found = {}
     for name, source in sources.items():
         run = tmp_path / name
-        run_search(small(search__weights=source, search__members=1), run)
+        run_search(small(search__weights=source, search__members=1, search__rounds=2), run)
         found[name] = [record["members"][0]["weights"] for record in journal_of(run)]
     schedule = json.loads((searched / "schedule.json").read_text())["schedule"]
-    assert found["file"] == schedule
+    assert found["file"] == [schedule[0], schedule[2]]  # its three rounds are shared out among two
     assert found["controller"] == found["run"]
-    assert found["fixed"] == [weights] * 3
+    assert found["fixed"] == [weights] * 2
     assert found["default"][0]["loss_mask"] == 1.0
     assert all(0.25 <= w <= 4 for name in ("run", "several") for entry in found[name] for w in entry.values())
     assert found["several"] != found["run"]  # it is surer of what it knows
