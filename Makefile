@@ -58,7 +58,7 @@ readme-pictures:
 	$(BIN)/python -c "from PIL import Image; sheet = Image.open('runs/demo/overlays.png').convert('RGB'); \
 	    sheet.crop((0, 0, sheet.width, sheet.height // 2)).save('docs/pictures/overlays.jpg', quality=85)"
 
-test: lint docs
+test: lint
 	$(BIN)/pytest -n $(WORKERS)
 
 lint: install
@@ -67,7 +67,7 @@ lint: install
 	$(BIN)/mypy
 
 # Strict: a link that leads nowhere is an error; with --quiet it would not be, since that hides the warning. The theme
-# would print an advertisement of its successor.
+# would print an advertisement of its successor. The tests build the site likewise, in a folder of their own.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from made_data import SHARED
@@ -250,13 +249,13 @@ def test_an_interrupted_search_says_how_to_go_on(
 
     monkeypatch.setattr(PanopticMember, "train", train)
     run = tmp_path / "run"
-    status, text, _ = command("search", *arguments(run))
+    status, text, _ = command("search", *arguments(run, search__rounds=1))
     assert status == 130
     assert "--resume" in text
     monkeypatch.undo()
     monkeypatch.setenv("COLUMNS", "200")
-    assert command("search", *arguments(run), "--resume")[0] == 0
-    assert len((run / "history.jsonl").read_text().splitlines()) == 3
+    assert command("search", *arguments(run, search__rounds=1), "--resume")[0] == 0
+    assert len((run / "history.jsonl").read_text().splitlines()) == 1
 
 
 def break_json(folder: Path, change: Callable[[dict[str, list[dict[str, object]]]], None]) -> None:
@@ -264,25 +263,6 @@ def break_json(folder: Path, change: Callable[[dict[str, list[dict[str, object]]
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
-
-
-def segments(content: dict[str, list[dict[str, object]]]) -> list[dict[str, object]]:
-    return content["annotations"][0]["segments_info"]  # type: ignore[return-value]
-
-
-def recolour(folder: Path) -> None:
-    file = folder / "panoptic_train" / "train-000000.png"
-    with Image.open(file) as picture:
-        pixels = np.array(picture)
-    pixels[:4, :4] = (200, 0, 0)
-    Image.fromarray(pixels).save(file)
-
-
-def resize(folder: Path) -> None:
-    file = folder / "panoptic_train" / "train-000001.png"
-    with Image.open(file) as picture:
-        smaller = picture.resize((16, 16), Image.Resampling.NEAREST)
-    smaller.save(file)
 
 
 def copy_train_to_val(folder: Path) -> None:
@@ -293,27 +273,10 @@ def copy_train_to_val(folder: Path) -> None:
         shutil.copy(source, target)
 
 
+# What else may be wrong with a folder is in tests/test_data_check.py: opening it refuses that, here as there.
 BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing picture": (lambda f: (f / "images/train/train-000003.png").unlink(), "train-000003.png"),
-    "unreadable picture": (lambda f: (f / "images/train/train-000003.png").write_bytes(b"x"), "train-000003.png"),
-    "missing PNG": (lambda f: (f / "panoptic_train/train-000002.png").unlink(), "train-000002.png"),
-    "unreadable PNG": (lambda f: (f / "panoptic_train/train-000002.png").write_bytes(b"x"), "train-000002.png"),
-    "sizes differ": (resize, "train-000001.png"),
-    "id in the PNG that the JSON lacks": (recolour, "200"),
-    "id in the JSON that the PNG lacks": (
-        lambda f: break_json(f, lambda c: segments(c).append({**segments(c)[0], "id": 12345})),
-        "12345",
-    ),
-    "undeclared category": (lambda f: break_json(f, lambda c: segments(c)[0].update(category_id=99)), "99"),
-    "no things": (lambda f: break_json(f, lambda c: [k.update(isthing=0) for k in c["categories"]] and None), "thing"),
-    "no stuff": (lambda f: break_json(f, lambda c: [k.update(isthing=1) for k in c["categories"]] and None), "stuff"),
-    "no pictures": (lambda f: break_json(f, lambda c: c.update(images=[], annotations=[])), "panoptic_train.json"),
     "no JSON": (lambda f: (f / "panoptic_train.json").write_text("{"), "panoptic_train.json"),
     "no val": (lambda f: (f / "panoptic_val.json").unlink(), "no val split"),
-    "leaves its folder": (
-        lambda f: break_json(f, lambda c: c["annotations"][0].update(file_name="../../secret.png")),
-        "../../secret.png",
-    ),
     "reward in test": (copy_train_to_val, "reward as well as in the test split"),
 }
 

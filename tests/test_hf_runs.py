@@ -1,9 +1,7 @@
 """A search over a model of the transformers library, from the command line to predictions; and that it learns."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from journals import journal_of
@@ -17,7 +15,6 @@ from ada_segment.data.scenes import Scenes
 from ada_segment.data.subset import Subset
 from ada_segment.panoptic.calibration import tune
 from ada_segment.panoptic.registry import HF_MODELS, loss_table
-from ada_segment.population.observer import Silent
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.runs.search_run import run_search
@@ -64,35 +61,6 @@ def test_the_journal_has_the_models_names_and_free_layers_move_apart(searched: P
     }
     assert len(moved) >= 12
     assert len({round(ratio, 9) for ratio in moved.values()}) >= 12
-
-
-def test_tied_layers_move_together(tmp_path: Path) -> None:
-    run_search(small(**{**MODEL, "search.groups": "tied", "search.rounds": 1}), tmp_path / "run")
-    table = loss_table(small(**MODEL).model)
-    (record,) = journal_of(tmp_path / "run")
-    for member in record["members"]:
-        ratios: dict[str, set[float]] = {}
-        for name, weight in member["weights"].items():
-            ratios.setdefault(table.groups[name], set()).add(round(weight / table.defaults[name], 9))
-        assert all(len(found) == 1 for found in ratios.values())
-    assert len({tuple(member["weights"].values()) for member in record["members"]}) == 2
-
-
-def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(searched: Path, tmp_path: Path) -> None:
-    class Stops(Silent):
-        def member_finished(self, round: int, index: int, record: Mapping[str, Any]) -> None:
-            if (round, index) == (1, 0):
-                raise KeyboardInterrupt
-
-    settings = small(**MODEL)
-    with pytest.raises(KeyboardInterrupt):
-        run_search(settings, tmp_path / "run", observer=Stops())
-    command("search", *arguments(tmp_path / "run", **MODEL), "--resume")
-    for whole, resumed in zip(journal_of(searched), journal_of(tmp_path / "run"), strict=True):
-        for one, other in zip(whole["members"], resumed["members"], strict=True):
-            assert one["weights"] == other["weights"]
-            assert one["losses"] == other["losses"]
-            assert one["reward"] == other["reward"]
 
 
 def test_the_stored_model_is_evaluated_shown_and_reported(searched: Path, tmp_path: Path) -> None:

@@ -194,15 +194,15 @@ def test_an_evaluation_within_an_epoch_belongs_to_that_epoch(tmp_path: Path) -> 
     assert [record["members"][0]["reward"] for record in ours.balancer.journal] == [measured[1.0], measured[2.0]]
 
 
-@pytest.mark.parametrize("named", [str, Path])
 @pytest.mark.parametrize(
-    ("saved", "accumulated", "step"),
+    ("saved", "accumulated", "step", "named"),
     [
-        ({"save_strategy": "epoch"}, 1, 4),
-        ({"save_strategy": "steps", "save_steps": 4}, 1, 4),
-        ({"save_strategy": "epoch"}, 3, 2),
-        ({"save_strategy": "steps", "save_steps": 2}, 3, 2),
-        ({"save_strategy": "steps", "save_steps": 1}, 3, 3),
+        ({"save_strategy": "epoch"}, 1, 4, Path),
+        ({"save_strategy": "epoch"}, 1, 4, str),
+        ({"save_strategy": "steps", "save_steps": 4}, 1, 4, Path),
+        ({"save_strategy": "epoch"}, 3, 2, Path),
+        ({"save_strategy": "steps", "save_steps": 2}, 3, 2, Path),
+        ({"save_strategy": "steps", "save_steps": 1}, 3, 3, Path),
     ],
 )
 def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(

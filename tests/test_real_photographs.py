@@ -1,4 +1,4 @@
-"""Both models run through on real photographs: a few of each dataset, small networks."""
+"""A search on real photographs runs through: on a few of each dataset, and with either model."""
 
 import json
 from pathlib import Path
@@ -16,9 +16,10 @@ DATASETS = ("facades", "coco-mini", "coco-panoptic-133")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the photographs are not beside this repository")
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("model", MODELS)
-def test_a_search_runs_through(dataset: str, model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "dataset"), [*((MODELS[0], dataset) for dataset in DATASETS), (MODELS[1], "facades")]
+)
+def test_a_search_runs_through(model: str, dataset: str, tmp_path: Path) -> None:
     few(DATA / dataset, tmp_path / "few", train=10, val=3)
     settings = small(
         data__source=str(tmp_path / "few"),

@@ -79,15 +79,21 @@ class Told(Silent):
         self.text += text
 
 
-def test_a_search_starts_where_a_run_ended(tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    run_search(settings(), first)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has ended."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    run_search(settings(), run)
+    return run
+
+
+def test_a_search_starts_where_a_run_ended(trained: Path, tmp_path: Path) -> None:
     # With a learning rate of next to nothing, and so without learning, what comes out is what went in.
-    flags = {"training.start": str(first), "training.lr": 1e-12, "seed": 5}
+    flags = {"training.start": str(trained), "training.lr": 1e-12, "seed": 5}
     told = Told()
-    run_search(settings(**flags), second, observer=told)
+    run_search(settings(**flags), tmp_path / "run", observer=told)
     assert "start fresh" not in told.text
-    start, end = (dict(load_model(run).network.named_parameters()) for run in (first, second))
+    start, end = (dict(load_model(run).network.named_parameters()) for run in (trained, tmp_path / "run"))
     assert all(torch.allclose(start[key], end[key], atol=1e-6) for key in start)
 
 
@@ -99,13 +105,11 @@ def test_a_run_that_has_not_ended_is_no_start(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_other_classes_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    run_search(settings(), first)
-    start = read_start(first)
+def test_other_classes_are_said(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = read_start(trained)
     renamed = Categories([replace(category, name=f"my {category.name}") for category in start.categories])
     monkeypatch.setattr("ada_segment.runs.member.read_start", lambda run: replace(start, categories=renamed))
     told = Told()
-    run_search(settings(**{"training.start": str(first)}), second, observer=told)
+    run_search(settings(**{"training.start": str(trained)}), tmp_path / "run", observer=told)
     assert "gives all but" in told.text
     assert "box_predictor" in told.text

@@ -41,8 +41,8 @@ def assert_shown(page: Path, weights: Mapping[str, float]) -> None:
         assert number.value == pytest.approx(weights[number.which[1]], rel=1e-5)
 
 
-def settings_for(weights: str, **changes: Any) -> Any:
-    return small(search__weights=weights, search__members=1, search__rounds=3, **changes)
+def settings_for(weights: str, *, rounds: int = 2, **changes: Any) -> Any:
+    return small(search__weights=weights, search__members=1, search__rounds=rounds, **changes)
 
 
 class StopAfter(Silent):
@@ -76,9 +76,10 @@ def test_the_weight_in_the_journal_is_the_mean_effective_one(name: str) -> None:
     assert member.effective_weights == pytest.approx(means, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["uncertainty", "dwa", "rlw", "famo", "gradnorm"])
+# One that learns from each epoch's values, and one from each step's gradients.
+@pytest.mark.parametrize("name", ["dwa", "gradnorm"])
 def test_stopped_and_resumed_it_comes_to_the_same(name: str, tmp_path: Path) -> None:
-    settings = settings_for(name)
+    settings = settings_for(name, rounds=3)
     run_search(settings, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run_search(settings, tmp_path / "stopped", observer=StopAfter(1))
@@ -98,7 +99,7 @@ def test_fixed_is_default(tmp_path: Path) -> None:
     for name in ("fixed", "default"):
         run_search(settings_for(name), tmp_path / name)
     first, second = members(tmp_path / "fixed"), members(tmp_path / "default")
-    assert [m["weights"] for m in first] == [m["weights"] for m in second] == [DEFAULTS] * 3
+    assert [m["weights"] for m in first] == [m["weights"] for m in second] == [DEFAULTS] * 2
     assert [m["losses"] for m in first] == [m["losses"] for m in second]
 
 
@@ -109,7 +110,7 @@ def test_what_a_method_came_to_can_be_replayed(tmp_path: Path) -> None:
 
 
 def test_settings_reach_the_method(tmp_path: Path) -> None:
-    run_search(settings_for("uw-so", search__settings={"temperature": 1e9}), tmp_path / "run")
+    run_search(settings_for("uw-so", rounds=1, search__settings={"temperature": 1e9}), tmp_path / "run")
     assert members(tmp_path / "run")[0]["weights"] == pytest.approx(DEFAULTS, rel=1e-6)
     with pytest.raises(ConfigError, match="weighting uw-so has no setting 'temprature'; did you mean temperature"):
         run_search(settings_for("uw-so", search__settings={"temprature": 1.0}), tmp_path / "other")
@@ -123,7 +124,7 @@ def test_a_function_of_the_epoch(tmp_path: Path) -> None:
         "def wrong(epoch):\n    return {'loss_mask': 1.0}\n"
         "def broken(epoch):\n    return 1 / 0\n"
     )
-    run_search(settings_for(f"{file}:late", training__epochs_per_round=2), tmp_path / "run")
+    run_search(settings_for(f"{file}:late", rounds=3, training__epochs_per_round=2), tmp_path / "run")
     assert [m["weights"]["loss_mask"] for m in members(tmp_path / "run")] == [0.0, 0.5, 1.0]
     for name, text in (
         ("wrong", "missing: loss_box_reg"),
@@ -141,7 +142,7 @@ def test_a_function_of_the_epoch(tmp_path: Path) -> None:
 def found(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A search that has ended."""
     run = tmp_path_factory.mktemp("found") / "run"
-    run_search(small(), run)
+    run_search(small(search__rounds=2), run)
     return run
 
 
@@ -155,7 +156,7 @@ def test_what_a_training_began_with_may_be_gone_when_it_is_resumed(source: str, 
     settings = settings_for(str(before / source), **weights)
     run_search(settings, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run_search(settings, tmp_path / "stopped", observer=StopAfter(1))
+        run_search(settings, tmp_path / "stopped", observer=StopAfter(0))
     shutil.rmtree(before)
     run_search(settings, tmp_path / "stopped", resume=True)
     whole = members(tmp_path / "whole")
@@ -176,7 +177,7 @@ def test_a_run_of_an_earlier_version_goes_on_with_what_it_began_with(
         patch.setattr(Replay, "state_dict", lambda self: {})
         patch.setattr(Transfer, "state_dict", lambda self: {"history": self._history})
         with pytest.raises(KeyboardInterrupt):
-            run_search(settings, tmp_path / "run", observer=StopAfter(1))
+            run_search(settings, tmp_path / "run", observer=StopAfter(0))
     run_search(settings, tmp_path / "run", resume=True)
     run_search(settings, tmp_path / "whole")
     assert members(tmp_path / "run") == members(tmp_path / "whole")
@@ -188,7 +189,7 @@ def test_a_mistyped_method_is_told_the_nearest(tmp_path: Path) -> None:
 
 
 def test_the_page_can_show_weights_of_0_and_below(tmp_path: Path) -> None:
-    run_search(settings_for("default"), tmp_path)
+    run_search(settings_for("default", rounds=3), tmp_path)
     lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
     for line in lines:
         line["members"][0]["weights"] |= {"loss_mask": -0.25, "loss_cls": 0.0}
