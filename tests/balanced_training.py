@@ -47,6 +47,9 @@ def one_rank(rank: int, folder: str, methods: list[str]) -> None:
         network = model()
         parallel = torch.nn.parallel.DistributedDataParallel(network)
         balancer = LossBalancer(method, NAMES)
+        if rank == 0:  # a validation by one rank, before anything is trained, asks the other nothing
+            with torch.no_grad():
+                balancer(losses_of(network, pictures(1)[0]))
         log = train(balancer, parallel, rank=rank, ranks=2)
         try:
             losses = losses_of(parallel, pictures(1)[0])

@@ -13,7 +13,7 @@ from made_losses import NAMES, losses_of, model, pictures
 from torch import multiprocessing
 from toy_members import QuadraticMember
 
-from ada_segment import LossBalancer, search
+from ada_segment import LossBalancer, load_controller, search
 from ada_segment.errors import ConfigError, LossError, RunError
 from ada_segment.population.journal import read_journal, write_journal
 from ada_segment.report.history import read_history
@@ -227,6 +227,11 @@ def test_the_state_of_another_of_torchjds_methods_is_refused() -> None:
         LossBalancer("mgda", NAMES).load_state_dict(state)
 
 
+def test_what_is_no_state_says_what_it_lacks() -> None:
+    with pytest.raises(RunError, match="the state has no weighting, journal, weights, losses, count; give one that"):
+        LossBalancer("famo", NAMES).load_state_dict({})
+
+
 def test_an_older_state_says_neither_method_nor_names() -> None:
     balancer = LossBalancer("rlw", NAMES, accumulate=2)
     balancer(losses_of(model(), pictures(1)[0]))
@@ -326,6 +331,15 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("searched") / "run"
     search(lambda seed: QuadraticMember(), losses=list(NAMES), rounds=4, members=3, out=out)
     return out
+
+
+def test_a_controller_at_hand_is_as_good_as_a_stored_one(searched: Path) -> None:
+    stored, given = LossBalancer(searched, epochs=4), LossBalancer(load_controller(searched), epochs=4)
+    losses = losses_of(model(), pictures(1)[0])
+    assert given(losses) == stored(losses)
+    assert given.weights == stored.weights
+    with pytest.raises(ConfigError, match="the controller goes by the share of the training that is done; give epochs"):
+        LossBalancer(load_controller(searched))
 
 
 def weights_over(balancer: LossBalancer, epochs: int) -> list[dict[str, float]]:

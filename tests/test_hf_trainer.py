@@ -235,6 +235,33 @@ def test_a_checkpoint_holds_the_balancer_and_a_resumed_training_ends_alike(
         made(tmp_path / "third").train(resume_from_checkpoint=named(checkpoint))
 
 
+@pytest.mark.parametrize("step", [3, 4, 8])
+def test_a_resumed_training_keeps_the_metric_of_its_epoch(tmp_path: Path, step: int) -> None:
+    """Within an epoch after its evaluation, at its last step, and at the last of all, after which nothing is left."""
+
+    def made(out: Path) -> Any:
+        saved = {"save_strategy": "steps", "save_steps": 1, "eval_strategy": "steps", "eval_steps": 2}
+        balancer = LossBalancer("famo", ["fit", "size"])
+        return trainer(out, balancer, eval_dataset=Points(4), monitor="eval_loss", **saved)
+
+    def rewards(ours: Any) -> list[float | None]:
+        return [record["members"][0]["reward"] for record in ours.balancer.journal]
+
+    whole, again = made(tmp_path / "whole"), made(tmp_path / "again")
+    whole.train()
+    again.train(resume_from_checkpoint=tmp_path / "whole" / f"checkpoint-{step}")
+    assert None not in rewards(whole)
+    assert rewards(again) == pytest.approx(rewards(whole))
+
+
+def test_the_balancer_counts_its_steps_again_after_a_training(tmp_path: Path) -> None:
+    balancer = LossBalancer("rlw", ["fit", "size"])
+    trainer(tmp_path, balancer).train()
+    steps = balancer.weighting.state_dict()["steps"]
+    balancer({"fit": torch.ones((), requires_grad=True), "size": torch.ones(())})
+    assert balancer.weighting.state_dict() == {"steps": steps + 1}
+
+
 @pytest.mark.parametrize("accumulated", [1, 3])
 def test_it_learns_with_each_step_of_the_optimiser(tmp_path: Path, accumulated: int) -> None:
     ours = trainer(tmp_path, LossBalancer("rlw", ["fit", "size"]), gradient_accumulation_steps=accumulated)

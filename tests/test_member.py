@@ -172,6 +172,18 @@ def test_the_moving_average_is_what_is_stored_for_use() -> None:
     assert same(stored, member.ema.module.state_dict())
 
 
+def test_a_moving_average_keeps_the_ids_of_classes() -> None:
+    """0.9 times 3 and 0.1 times 3 are less than 3, and cut off to 2; the classes of scenes have ids from 1 to 12."""
+    settings = small(training__ema_decay=0.9)
+    member = make(settings)
+    member.train(weights(settings), round=0, seed=1)
+    assert member.ema is not None
+    average = dict(member.ema.module.named_buffers())
+    whole = {name: buffer for name, buffer in member.network.named_buffers() if not buffer.is_floating_point()}
+    assert whole
+    assert all(torch.equal(average[name], buffer) for name, buffer in whole.items())
+
+
 def test_pictures_come_the_same_however_many_processes_read_them() -> None:
     settings = small()
     train = open_data(settings).train

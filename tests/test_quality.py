@@ -273,3 +273,45 @@ def test_an_id_beyond_64_bits_is_refused() -> None:
         odd = PanopticMap(ids=truth.ids, segments=(*truth.segments, Segment(id=number, category_id=1, isthing=True)))
         with pytest.raises(DataError, match=str(number)):
             PanopticQuality(CATEGORIES).update(odd, truth)
+
+
+@pytest.mark.parametrize(
+    ("ids", "says"),
+    [
+        (np.ones((1, 2, 3), dtype=np.int32), r"ids of the prediction are \[1, 2, 3\] int32; give \[H, W\]"),
+        (torch.ones(2, 3, 3, dtype=torch.uint8), r"\[2, 3, 3\] uint8"),
+        (np.ones((2, 3)), r"\[2, 3\] float64"),
+        (np.ones(6, dtype=np.int64), r"\[6\] int64"),
+    ],
+)
+def test_ids_are_whole_numbers_of_one_picture(ids: object, says: str) -> None:
+    truth = make_map([[1, 1, 1], [1, 1, 1]], classes={1: 7})
+    with pytest.raises(DataError, match=says):
+        PanopticQuality(CATEGORIES).update(PanopticMap(ids=ids, segments=truth.segments), truth)  # type: ignore[arg-type]
+
+
+def test_void_is_no_segment() -> None:
+    truth = make_map([[1, 0]], classes={1: 7})
+    with pytest.raises(DataError, match="a segment of the prediction has id 0, which is void"):
+        PanopticQuality(CATEGORIES).update(make_map([[1, 0]], classes={1: 7, 0: 1}), truth)
+
+
+def test_classes_may_be_a_list_and_thresholds_an_array() -> None:
+    quality = PanopticQuality(list(CATEGORIES), thresholds=np.array([0.5, 0.75]))  # type: ignore[arg-type]
+    truth = make_map([[1, 2]], classes={1: 7, 2: 1})
+    quality.update(truth, truth)
+    assert quality.compute(0.75).pq == 1
+    with pytest.raises(ValueError, match=r"threshold 0.6 was not counted; give one of \[0.5, 0.75\]"):
+        quality.compute(0.6)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PanopticQuality(CATEGORIES, thresholds=(0.6,)),
+        PanopticQuality([Category(2, "cat", True), Category(4, "dog", True), Category(7, "sky", False)]),
+    ],
+)
+def test_a_state_of_others_is_refused(other: PanopticQuality) -> None:
+    with pytest.raises(ValueError, match="the state is of other classes or thresholds"):
+        other.load_state_dict(PanopticQuality(CATEGORIES).state_dict())

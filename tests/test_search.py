@@ -17,10 +17,11 @@ from ada_segment.controller.stored import load_controller
 from ada_segment.errors import ConfigError, LossError, RunError, SearchError
 from ada_segment.population import run_folder
 from ada_segment.population.run_folder import strategy_state
-from ada_segment.population.search import SearchResult, search
+from ada_segment.population.search import SearchResult, make_task, search
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import STRATEGIES
 from ada_segment.population.strategies.ada_segment import AdaSegment
+from ada_segment.population.strategies.base import Plan, Strategy, Verdict
 from ada_segment.population.strategies.replay import Replay, Transfer, known_beforehand
 from ada_segment.storage import load_entry, load_state, read_about, save_state
 
@@ -561,3 +562,76 @@ def test_replay_and_transfer_run_on_the_same_engine(tmp_path: Path) -> None:
     assert (tmp_path / "transfer" / "controller.safetensors").exists()
     with pytest.raises(RunError, match="settings"):
         run(strategy=Replay(dict.fromkeys(NAMES, 1.0)), members=1, rounds=4, out=tmp_path / "replay", resume=True)
+
+
+class Own(Strategy):
+    """All members at the defaults, and the first one goes on; `plan` and `verdict` say it otherwise."""
+
+    name = "own"
+
+    def __init__(self, *, plan: Any = None, verdict: Any = None) -> None:
+        self._plan, self._verdict = plan, verdict
+
+    def plan(self, round: int) -> Plan:
+        return self._plan or Plan([dict(self.task.defaults)] * self.task.members)
+
+    def judge(self, round: int, trials: Any) -> Verdict:
+        return self._verdict or Verdict(best=0, parents=(0, 0))
+
+
+def test_a_strategy_of_ones_own_searches(tmp_path: Path) -> None:
+    weights = {name: np.float32(2) for name in NAMES}
+    settings: dict[str, Any] = {"losses": list(NAMES), "members": 2, "strategy": Own(plan=Plan([weights, weights]))}
+    search(lambda seed: QuadraticMember(), rounds=2, out=tmp_path / "run", **settings)
+    result = search(lambda seed: QuadraticMember(), rounds=2, out=tmp_path / "run", resume=True, **settings)
+    assert result.schedule == [dict.fromkeys(NAMES, 2.0)] * 2
+
+
+ONES = dict.fromkeys(NAMES, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"plan": Plan([ONES])}, "strategy own plans 1 sets of weights for 2 members"),
+        ({"plan": Plan([ONES, {**ONES, NAMES[0]: -1.0}])}, rf"strategy own, round 1: weight -1.0 of {NAMES[0]} is not"),
+        ({"plan": Plan([ONES, {NAMES[0]: 1.0}])}, "strategy own, round 1: its weights and the losses do not fit"),
+        ({"plan": Plan([ONES, ONES], {"gap": np.float32(1)})}, "strategy own notes what a journal cannot hold"),
+        ({"verdict": Verdict(best=0, parents=(0,))}, "strategy own names 1 parents for 2 members"),
+        (
+            {"verdict": Verdict(best=0, parents=(0, 2))},
+            "own, round 1: member 2 made no trial; choose among 0, 1",
+        ),
+        (
+            {"verdict": Verdict(best=0, parents=(0, 0), notes={"x": {1}})},
+            "strategy own notes what a journal cannot hold",
+        ),
+    ],
+)
+def test_a_strategy_of_ones_own_that_does_not_fit_is_named(said: dict[str, Any], says: str, tmp_path: Path) -> None:
+    with pytest.raises(SearchError, match=says):
+        search(
+            lambda seed: QuadraticMember(),
+            losses=list(NAMES),
+            rounds=2,
+            members=2,
+            strategy=Own(**said),
+            out=tmp_path / "run",
+        )
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Transfer("runs/x"), "'runs/x' is no controller; load_controller reads"),  # type: ignore[arg-type]
+        (lambda: Replay("runs/x"), "runs/x is a path, no schedule; Replay.load reads it"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_path_in_place_of_what_it_holds_says_what_reads_it(make: Callable[[], Strategy], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        make()
+
+
+def test_groups_may_be_named_by_anything() -> None:
+    task = make_task(NAMES, 2, 2, defaults=None, groups={"mask": 1, "box": "b", "class": 1}, seed=0)  # type: ignore[dict-item]
+    assert task.groups == {"mask": "1", "box": "b", "class": "1"}

@@ -1,6 +1,7 @@
 """Weightings that look at gradients: TorchJD's methods by hand, the shared parameters, what is missing."""
 
 import math
+import pickle
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from made_losses import NAMES, losses_of, model, pictures
 from torch import Tensor, nn
 
-from ada_segment.errors import ConfigError
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.weighting.conflict import METHODS, ConflictWeighting
 from ada_segment.weighting.gradients import gramian, shared_parameters
 from ada_segment.weighting.gradnorm import GradNorm
@@ -137,6 +138,56 @@ def test_a_user_may_name_the_shared_parameters(method: str) -> None:
         assert [named._norms[0][name] for name in losses] == pytest.approx(expected, rel=1e-5)
     else:
         assert named.last != make_weighting(method, NAMES).weights(losses)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "gradnorm"])
+def test_a_parameter_alone_may_be_named(method: str) -> None:
+    network, batch = model(), pictures(1)[0]
+    layer = next(iter(network.parameters()))
+    named = make_weighting(method, NAMES, {"shared": layer}).weights(losses_of(network, batch))
+    assert named == make_weighting(method, NAMES, {"shared": [layer]}).weights(losses_of(network, batch))
+    assert any(named.values())
+
+
+@pytest.mark.parametrize("method", ["gradnorm", "upgrad"])
+def test_parameters_that_no_loss_reaches_are_refused(method: str) -> None:
+    network, another = model(), model()
+    weighting = make_weighting(method, NAMES, {"shared": another.parameters()})
+    with pytest.raises(LossError, match="losses box, class, mask reach none of the shared parameters"):
+        weighting.weights(losses_of(network, pictures(1)[0]))
+
+
+@pytest.mark.parametrize("method", ["gradnorm", "upgrad"])
+@pytest.mark.parametrize(
+    ("shared", "says"),
+    [([], "shared is empty"), (list(model().named_parameters()), "shared holds tuple; give")],
+)
+def test_shared_are_parameters(method: str, shared: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        make_weighting(method, NAMES, {"shared": shared})
+
+
+@pytest.mark.parametrize("method", [*METHODS, "gradnorm"])
+def test_a_batch_may_have_one_loss_alone(method: str) -> None:
+    """As one without instances has; where weights are shared out, all is for the loss that is there."""
+    x = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
+    weighting = make_weighting(method, ["mask", "box"])
+    weighting.total({"mask": x.sum(), "box": torch.zeros(())}).backward()
+    weighting.learn()
+    expected = {"cagrad": 1.5, "nash-mtl": 1 / math.sqrt(2)}.get(method, 1.0)
+    assert weighting.last == pytest.approx({"mask": expected, "box": 1.0 if method == "gradnorm" else 0.0})
+    assert x.grad is not None
+    assert x.grad.tolist() == pytest.approx([expected] * 2)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "gradnorm"])
+def test_a_weighting_goes_through_pickle(method: str) -> None:
+    network, (first, second) = model(), pictures(2)
+    weighting = make_weighting(method, NAMES)
+    weighting.total(losses_of(network, first))
+    weighting.learn()
+    again = pickle.loads(pickle.dumps(weighting))
+    assert again.weights(losses_of(network, second)) == weighting.weights(losses_of(network, second))
 
 
 def test_gradnorm_brings_gradients_to_one_size() -> None:

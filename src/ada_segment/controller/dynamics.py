@@ -20,7 +20,8 @@ def dynamics(history: Sequence[Mapping[str, float]], space: LogWeights, *, round
     for all. No absolute loss scale enters.
 
     Args:
-        history: mean raw losses of the rounds before, by name; what is not finite or not above 0 counts as unchanged.
+        history: mean raw losses of the rounds before, by name; what is not finite or not above 0 is left
+            out, as if its round had not been.
     """
     state = np.zeros((space.size, len(FEATURES)))
     state[:, 2] = (round + 0.5) / rounds - 0.5

@@ -27,8 +27,9 @@ class LossBalancer:
     Args:
         weighting: a method by name (`weighting.registry.WEIGHTINGS`: fixed, uncertainty, uw-so, dwa, rlw, famo,
             gradnorm, pcgrad, ...); scenes, the controller that comes with the package; the folder of a run with its
-            controller, or the controller's file, or several of these with commas between them; a JSON file of weights
-            or a schedule; weights by name; a list of those, one an epoch; a function of the epoch; or a `Weighting`.
+            controller, or the controller's file, or several of these with commas between them; a `Controller`, as a
+            search returns it; a JSON file of weights or a schedule; weights by name; a list of those, one an epoch; a
+            function of the epoch; or a `Weighting`.
         losses: names of the losses; not needed where the weighting has them.
         defaults: what each loss is multiplied by before a method sees it, 1 where not given; the weights reported have
             it in them. 0 switches a loss off. For a controller: the weights that it is relative to, those of its search
@@ -184,8 +185,10 @@ class LossBalancer:
         """Return to a state that `state_dict` gave.
 
         Raises:
-            RunError: it is that of another method, or of other losses.
+            RunError: it is that of another method, or of other losses, or none of a balancer.
         """
+        if missing := [key for key in ("weighting", "journal", "weights", "losses", "count") if key not in state]:
+            raise RunError(f"the state has no {', '.join(missing)}; give one that a balancer's state_dict returned")
         # States of earlier versions say neither.
         kind, names = state.get("kind", self.weighting.kind), state.get("names", self.losses)
         if kind != self.weighting.kind or set(names) != set(self.losses):

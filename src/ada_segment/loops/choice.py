@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ada_segment.controller.base import Controller
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError
@@ -16,7 +17,13 @@ from ada_segment.weighting.recorded import RecordedWeighting
 from ada_segment.weighting.registry import WEIGHTINGS, make_weighting
 
 Choice = (
-    str | Path | Weighting | Mapping[str, float] | Sequence[Mapping[str, float]] | Callable[[int], Mapping[str, float]]
+    str
+    | Path
+    | Weighting
+    | Controller
+    | Mapping[str, float]
+    | Sequence[Mapping[str, float]]
+    | Callable[[int], Mapping[str, float]]
 )
 
 
@@ -38,8 +45,8 @@ def choose_weighting(
     elif isinstance(what, str) and what in WEIGHTINGS:
         chosen = make_weighting(what, _needed(losses, what), settings, seed=seed)
         factors, settings = defaults, None
-    elif isinstance(what, str | Path) and (paths := _controllers(what)):
-        chosen, factors = _controlled(paths, losses, defaults, groups, epochs), None
+    elif isinstance(what, Controller) or (isinstance(what, str | Path) and _controllers(what)):
+        chosen, factors = _controlled(what, losses, defaults, groups, epochs), None
     else:
         chosen, factors = _given(what, losses, epochs), None
         if defaults is not None:
@@ -79,17 +86,17 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
 
 
 def _controlled(
-    paths: Sequence[str | Path],
+    what: str | Path | Controller,
     losses: Sequence[str] | None,
     defaults: Mapping[str, float] | None,
     groups: Mapping[str, str] | None,
     epochs: int | None,
 ) -> ControlledWeighting:
-    """A stored controller on these losses; defaults and groups that are not given are those of its search."""
+    """A controller, stored or at hand, on these losses; defaults and groups not given are those of its search."""
     if epochs is None:
-        stored = ", ".join(map(str, paths))
-        raise ConfigError(f"the controller of {stored} goes by the share of the training that is done; give epochs")
-    controller = load_controller(*paths)
+        of = "" if isinstance(what, Controller) else f" of {', '.join(map(str, _controllers(what)))}"
+        raise ConfigError(f"the controller{of} goes by the share of the training that is done; give epochs")
+    controller = what if isinstance(what, Controller) else load_controller(*_controllers(what))
     about = controller.about()
     names = tuple(losses) if losses is not None else controller.losses
     defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})

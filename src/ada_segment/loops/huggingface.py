@@ -58,10 +58,10 @@ class BalancesLosses:
         super().__init__(*args, **kwargs)
         trainer: Any = self
         self.balancer, self.losses_of, self.monitor = balancer, losses_of, monitor
-        balancer.accumulate = None  # an epoch may cut an accumulation short: it learns when the optimiser has stepped
         # The total is a mean over a batch: the Trainer has to divide it by the number of accumulated batches.
         trainer.loss_is_scaled_for_ga = trainer.model_accepts_loss_kwargs = False
-        trainer.add_callback(_epochs_of(balancer, monitor))
+        self._epochs = _epochs_of(balancer, monitor)
+        trainer.add_callback(self._epochs)
 
     def compute_loss(
         self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -81,7 +81,9 @@ class BalancesLosses:
         """The Trainer's own, after the balancer has gone back to where the checkpoint was written."""
         trainer: Any = super()
         if folder := self._checkpoint(resume_from_checkpoint):
-            self.balancer.load_state_dict(load_state(folder / FILE_NAME))
+            state = load_state(folder / FILE_NAME)
+            self.balancer.load_state_dict(state)
+            self._epochs.metric = state.get("metric")  # which earlier versions did not keep
         return trainer.train(resume_from_checkpoint, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
@@ -125,18 +127,27 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
 
     class Epochs(TrainerCallback):
         metric: float | None = None  # of an evaluation within the epoch
+        accumulate = balancer.accumulate
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            # An epoch may cut an accumulation short: the balancer learns when the optimiser has stepped.
+            balancer.accumulate = None
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if balancer.within_epoch:  # of a training whose last checkpoint was resumed, with nothing left to do
+                self._end()
+            balancer.accumulate = self.accumulate
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             # A checkpoint of an epoch's last step was written just before the epoch ended.
             if balancer.within_epoch and float(state.epoch or 0).is_integer():
-                balancer.end_epoch()
-            self.metric = None
+                self._end()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             balancer.weighting.learn()
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            balancer.end_epoch(self.metric)
+            self._end()
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             value = (kwargs.get("metrics") or {}).get(monitor)
@@ -150,7 +161,11 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.is_world_process_zero:
                 folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                save_state(folder / FILE_NAME, balancer.state_dict())
+                save_state(folder / FILE_NAME, {**balancer.state_dict(), "metric": self.metric})
+
+        def _end(self) -> None:
+            balancer.end_epoch(self.metric)
+            self.metric = None
 
     return Epochs()
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.loops.balancer import LossBalancer
+from ada_segment.population.journal import Record
 
 # The same library under its two names; a trainer wants callbacks of its own.
 LIBRARIES = ("lightning.pytorch", "pytorch_lightning")
@@ -51,6 +52,7 @@ class _BalanceLosses:
         self.monitor, self.key, self.log = monitor, key, log
         self._original: Any = None
         self._was_its_own = False  # whether the instance has one, which hides that of the class
+        self._accumulate: int | None = None  # what the balancer had before
         self._metric: float | None = None  # of a validation within the epoch
         self._steps = 0  # of the optimiser, that the weighting has learned from
 
@@ -60,14 +62,15 @@ class _BalanceLosses:
             return
         if not pl_module.automatic_optimization:
             raise ConfigError("BalanceLosses needs automatic optimisation; call the LossBalancer in your training_step")
-        self.balancer.accumulate = None
+        self._accumulate, self.balancer.accumulate = self.balancer.accumulate, None
         self._original = pl_module.training_step
         self._was_its_own = "training_step" in vars(pl_module)
         pl_module.training_step = self._step
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Give the module its own training step back."""
+        """Give the module its own training step back, and the balancer its way to count steps."""
         if self._original is not None:
+            self.balancer.accumulate = self._accumulate
             if self._was_its_own:
                 pl_module.training_step = self._original
             else:
@@ -82,14 +85,10 @@ class _BalanceLosses:
         """Look where the optimiser stands, which a checkpoint may have taken further."""
         self._steps = trainer.global_step
 
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Forget the metric of the epoch before."""
-        self._metric = None
-
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """End an epoch whose end the checkpoint that was resumed does not know, since it was written just before."""
         if batch_idx == 0 and self.balancer.within_epoch:
-            self.balancer.end_epoch()
+            self._end()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let the weighting learn where the optimiser has stepped: an epoch may cut an accumulation short, and another
@@ -108,18 +107,23 @@ class _BalanceLosses:
         """Tell the balancer, with the metric that is monitored; an epoch all of whose batches were skipped is none."""
         if not self.balancer.within_epoch:
             return
-        record = self.balancer.end_epoch(self._metric)
+        record = self._end()
         if self.log:
             weights = record["members"][0]["weights"]
             pl_module.log_dict({f"weight/{name}": weight for name, weight in weights.items()})
 
     def state_dict(self) -> dict[str, Any]:
-        """The balancer's."""
-        return self.balancer.state_dict()
+        """The balancer's, and the metric of the epoch at hand."""
+        return {**self.balancer.state_dict(), "metric": self._metric}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave."""
         self.balancer.load_state_dict(state_dict)
+        self._metric = state_dict.get("metric")  # which earlier versions did not keep
+
+    def _end(self) -> Record:
+        record, self._metric = self.balancer.end_epoch(self._metric), None
+        return record
 
     def _step(self, *args: Any, **kwargs: Any) -> Any:
         output = self._original(*args, **kwargs)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ada_segment.errors import DataError
-from ada_segment.panoptic.categories import Categories
+from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.joint_count import Pixels, ids_of, joint_count, refuse_outside
 from ada_segment.panoptic.matching import FN, FP, IOU, TP, SharedPixels, count_matches
 from ada_segment.panoptic.panoptic_map import ColourMap, PanopticMap
@@ -81,15 +81,19 @@ class PanopticQuality:
     Args:
         categories: the classes; every segment has one of them.
         thresholds: IoU thresholds in [0, 1); 0.5 is the PQ of the literature.
+
+    Raises:
+        ValueError: a threshold is none, or there are none.
+        DataError: two classes share an id.
     """
 
-    def __init__(self, categories: Categories, *, thresholds: Sequence[float] = (0.5,)) -> None:
-        if not thresholds or not all(0 <= threshold < 1 for threshold in thresholds):
-            raise ValueError(f"IoU thresholds lie in [0, 1), not {list(thresholds)}")
-        self.categories = categories
-        self.thresholds = tuple(thresholds)
-        self._index = {category.id: index for index, category in enumerate(categories)}
-        self._counts = np.zeros((len(self.thresholds), len(categories), 4))
+    def __init__(self, categories: Categories | Iterable[Category], *, thresholds: Sequence[float] = (0.5,)) -> None:
+        self.thresholds = tuple(float(threshold) for threshold in thresholds)
+        if not self.thresholds or not all(0 <= threshold < 1 for threshold in self.thresholds):
+            raise ValueError(f"IoU thresholds lie in [0, 1), not {list(self.thresholds)}")
+        self.categories = categories if isinstance(categories, Categories) else Categories(categories)
+        self._index = {category.id: index for index, category in enumerate(self.categories)}
+        self._counts = np.zeros((len(self.thresholds), len(self.categories), 4))
         self._waiting: list[SharedPixels] = []
 
     @property
@@ -108,7 +112,8 @@ class PanopticQuality:
         """Count one picture. The ids may be a tensor on any device; scores and stored areas are not looked at.
 
         Raises:
-            DataError: the shapes differ, an id has no segment, a segment has no pixel, or a class is unknown.
+            DataError: ids are not whole numbers [H, W], the shapes differ, an id has no segment, a segment has no pixel
+                or the id of void, or a class is unknown.
         """
         true, predicted = self._look_at(truth, "truth"), self._look_at(prediction, "prediction")
         pixels = _shared(true, predicted)
@@ -142,15 +147,30 @@ class PanopticQuality:
         self.counts = np.zeros_like(self._counts)
 
     def state_dict(self) -> dict[str, Any]:
-        """The counts, as nested lists."""
-        return {"counts": self.counts.tolist()}
+        """The counts, as nested lists, and the classes and thresholds that they are of."""
+        return {"counts": self.counts.tolist(), **self._identity()}
+
+    def _identity(self) -> dict[str, Any]:
+        return {"categories": self.categories.to_json(), "thresholds": list(self.thresholds)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Return to a state that `state_dict` gave."""
+        """Return to a state that `state_dict` gave.
+
+        Raises:
+            ValueError: it is over other classes or thresholds.
+        """
+        if any(state.get(key, mine) != mine for key, mine in self._identity().items()):  # earlier states say neither
+            raise ValueError("the state is of other classes or thresholds; make PanopticQuality with those it was of")
         self.counts = np.array(state["counts"], dtype=np.float64).reshape(self._counts.shape)
 
     def compute(self, threshold: float | None = None) -> PanopticResult:
-        """The figures so far, at one of the thresholds (default: the first)."""
+        """The figures so far, at one of the thresholds (default: the first).
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        if threshold is not None and threshold not in self.thresholds:
+            raise ValueError(f"threshold {threshold} was not counted; give one of {list(self.thresholds)}")
         index = 0 if threshold is None else self.thresholds.index(threshold)
         counts = self.counts[index]
         per_class = {category.id: _quality(row) for category, row in zip(self.categories, counts, strict=True)}
@@ -168,14 +188,22 @@ class PanopticQuality:
 
     def _look_at(self, panoptic_map: PanopticMap | ColourMap, what: str) -> "_Map":
         if isinstance(panoptic_map, ColourMap):
+            colours = panoptic_map.colours
+            if colours.ndim != 3 or colours.shape[2] != 3 or colours.dtype != np.uint8:
+                raise DataError(f"colours of the {what} are {_said(colours)}; give [H, W, 3] uint8")
             return _Map(panoptic_map.colours, panoptic_map.ids, panoptic_map.labels, panoptic_map.crowd, what)
         segments = panoptic_map.segments
         try:
             labels = [self._index[segment.category_id] for segment in segments]
         except KeyError as error:
             raise DataError(f"a segment of the {what} has category id {error}, which is not declared") from None
+        ids = _array(panoptic_map.ids)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise DataError(f"ids of the {what} are {_said(ids)}; give [H, W] whole numbers, picture by picture")
+        if any(segment.id == 0 for segment in segments):
+            raise DataError(f"a segment of the {what} has id 0, which is void; number segments from 1")
         return _Map(
-            _int32(panoptic_map.ids),
+            _int32(ids),
             _int32(np.array([segment.id for segment in segments])),
             np.array(labels, dtype=np.int32),
             np.array([segment.iscrowd for segment in segments], dtype=bool),
@@ -221,8 +249,15 @@ def _refuse_strangers(areas: NDArray[np.int64], seen: _Map) -> None:
         )
 
 
-def _int32(ids: NDArray[Any] | Tensor) -> NDArray[np.int32]:
-    array = ids.detach().cpu().numpy() if isinstance(ids, Tensor) else ids
+def _array(ids: Any) -> NDArray[Any]:
+    return ids.detach().cpu().numpy() if isinstance(ids, Tensor) else np.asarray(ids)
+
+
+def _said(array: NDArray[Any]) -> str:
+    return f"{list(array.shape)} {array.dtype}"
+
+
+def _int32(array: NDArray[Any]) -> NDArray[np.int32]:
     if array.dtype == np.int32:
         return array
     refuse_outside(array)

@@ -21,6 +21,7 @@ from ada_segment.population.member import Member
 from ada_segment.population.observer import Observer, Silent
 from ada_segment.population.outcome_record import outcome_record
 from ada_segment.population.parts import Parts
+from ada_segment.population.plan_check import judged, planned
 from ada_segment.population.run_folder import Best, Progress, RunFolder
 from ada_segment.population.schedule import Schedule
 from ada_segment.population.seeds import derive_seed
@@ -117,7 +118,8 @@ def search(
         RunError: the run folder is in use, or what it holds is not this search.
         LossError: the member reports losses under other names than `losses`.
         SearchError: all members of a round failed, and again when it was repeated with smaller steps; or workers cannot
-            be started. The run folder keeps the rounds before, and can be resumed.
+            be started; or a strategy of one's own plans or judges what does not fit. The run folder keeps the rounds
+            before, and can be resumed.
         KeyboardInterrupt: Ctrl-C; the run folder can be resumed. A first one waits until what is written is whole.
     """
     task = make_task(losses, rounds, members, defaults=defaults, groups=groups, seed=seed)
@@ -203,7 +205,7 @@ def make_task(
     return Task(
         losses=losses,
         defaults=weights,
-        groups={name: groups[name] if groups is not None else name for name in losses},
+        groups={name: str(groups[name]) if groups is not None else name for name in losses},
         rounds=rounds,
         members=members,
         seed=seed,
@@ -234,7 +236,7 @@ def _play(
 ) -> None:
     """One round: plan, train, judge, pass the states on, write down."""
     started = time.perf_counter()
-    plan = strategy.plan(round)
+    plan = planned(strategy, round, task)
     weights = plan.weights
     failed_attempts: list[list[Record]] = []
     for attempt in range(REPEATS + 1):
@@ -251,7 +253,7 @@ def _play(
     else:
         raise SearchError(_all_failed(round, members, folder)) from outcomes[0].error
 
-    verdict = strategy.judge(round, trials)
+    verdict = judged(strategy, round, trials, task)
     states = {outcome.index: outcome.state for outcome in outcomes if outcome.state is not None}
     record: Record = {"round": round, "best": verdict.best, "members": members}
     if failed_attempts:

@@ -171,9 +171,9 @@ class Weighting(ABC):
         """
 
     def weights(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> dict[str, float]:
-        """The weights that `total` would give now. Arguments and errors as there."""
+        """The weights that `total` would give now, by this process's losses. Arguments and errors as there."""
         check_names(losses, self.names, "losses and weights")
-        return self._weigh(losses, loss_values(losses, self.average), factors)[0]
+        return self._weigh(losses, loss_values(losses), factors)[0]
 
     def total(self, losses: Mapping[str, Tensor], factors: Mapping[str, float] | None = None) -> Tensor:
         """The weighted sum of `losses`, a 0-d tensor that carries gradients. A loss of weight 0 adds nothing.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
-from ada_segment.weighting.gradients import gramian, shared_parameters
+from ada_segment.weighting.gradients import given_parameters, gramian, shared_parameters
 
 EXTRA = "pip install 'ada-segment[torchjd]'"
 # From inner products [n, n], and what the method kept of the step before, to weights [n] and what it keeps.
@@ -23,7 +23,7 @@ class Method:
 
     Attributes:
         make: from TorchJD's module `aggregation`, the number of losses and settings to the solution.
-        sums_to_one: whether the weights of gradients that do not meet and are of a length sum to about 1.
+        sums_to_one: whether the weights of gradients that do not meet and are of a length sum to about 1 (or 1 + c).
     """
 
     make: Callable[..., Solve]
@@ -39,9 +39,10 @@ class ConflictWeighting(Weighting):
 
     What these methods come to is a weighted sum of the losses' gradients. The weights then act on all parameters, not
     on the shared ones alone. Those of pcgrad are for one random order of the losses, drawn anew for every step; imtl-g
-    and aligned-mtl may give weights below 0. Where a method's weights sum to 1 for gradients that do not meet, they are
-    multiplied by the number n of losses present, so that another method is not another learning rate. A loss without
-    gradient in a batch has weight 0.
+    and aligned-mtl may give weights below 0. Where a method's weights sum to 1 for gradients that do not meet (1 + c
+    with cagrad), they are multiplied by the number n of losses present, so that another method is not another learning
+    rate; nash-mtl is one, since its total gradient has the norm `max_norm`. A loss without gradient in a batch has
+    weight 0.
 
     Args:
         losses: names.
@@ -67,7 +68,7 @@ class ConflictWeighting(Weighting):
         if method not in METHODS:
             raise ConfigError(f"method {method!r} is unknown; choose one of {', '.join(METHODS)}")
         self.method = method
-        self.shared: Sequence[Tensor] | None = None if shared is None else list(shared)
+        self.shared: Sequence[Tensor] | None = given_parameters(shared)
         self.seed = seed
         self.settings = settings
         self._solvers: dict[int, Solve] = {}
@@ -79,6 +80,9 @@ class ConflictWeighting(Weighting):
     @property
     def kind(self) -> str:
         return self.method
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_solvers": {}}  # which cannot be pickled, and are made again when asked for
 
     def choose(self, values: Mapping[str, float], losses: Mapping[str, Tensor]) -> dict[str, float]:
         if not torch.is_grad_enabled():  # an evaluation: the weights of gradients that do not meet
@@ -93,7 +97,7 @@ class ConflictWeighting(Weighting):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             # The same draws in all processes, and after a resume. torch.manual_seed would seed the devices too, whose
             # generators are not put back.
-            torch.default_generator.manual_seed(self.seed * 1_000_003 + self._steps)
+            torch.default_generator.manual_seed((self.seed * 1_000_003 + self._steps) % 2**63)
             found, kept = solve(products[there][:, there], [self._kept.get(name, 1.0) for name in names])
         self._to_keep = {**self._kept, **dict(zip(names, kept, strict=False))}
         factor = len(names) if METHODS[self.method].sums_to_one else 1
@@ -150,8 +154,15 @@ def _cagrad(aggregation: Any, count: int, c: float = 0.5) -> Solve:
 
 
 def _nash(aggregation: Any, count: int, **settings: Any) -> Solve:
-    """TorchJD has it for gradients alone; a root of their inner products leads to the same weights."""
+    """TorchJD has it for gradients alone; a root of their inner products leads to the same weights.
+
+    It shortens the total gradient to `max_norm`, 1 unless it is set, which is always shorter than what solves the
+    equation. With one loss there is nothing to bargain about, and TorchJD fails.
+    """
     weighting = aggregation.NashMTL(count, **settings).weighting
+    if count == 1:
+        longest = min(weighting.max_norm, 1.0) if weighting.max_norm > 0 else 1.0
+        return lambda products, before: (longest / products[0].sqrt(), before)
 
     def solve(products: Tensor, before: list[float]) -> tuple[Tensor, list[float]]:
         import numpy as np

@@ -1,16 +1,34 @@
 """The gradient of each loss alone, for the methods that look at more than values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from ada_segment.errors import LossError
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.weighting.base import Average
 
 
+def given_parameters(shared: Iterable[Tensor] | None) -> list[Tensor] | None:
+    """The parameters that somebody names as shared; a single one may stand for a list of one.
+
+    Raises:
+        ConfigError: there are none, or not all are tensors.
+    """
+    if shared is None:
+        return None
+    # Of a tensor, list() would make rows, which no loss reaches.
+    parameters = [shared] if isinstance(shared, Tensor) else list(shared)
+    if bad := [parameter for parameter in parameters if not isinstance(parameter, Tensor)]:
+        raise ConfigError(f"shared holds {type(bad[0]).__name__}; give parameters, as layer.parameters() does")
+    if not parameters:
+        raise ConfigError("shared is empty; give the parameters whose gradients are compared, or leave it out")
+    return parameters
+
+
 def shared_parameters(losses: Mapping[str, Tensor]) -> list[Tensor]:
-    """The parameters that at least two of the losses reach, found by walking back through their graphs.
+    """The parameters that at least two of the losses reach, found by walking back through their graphs; where fewer
+    than two of them have a gradient, as in a batch without instances, all that are reached.
 
     The same in all processes that train one model together, as long as their losses reach the same parameters and
     come in the same order.
@@ -23,6 +41,8 @@ def shared_parameters(losses: Mapping[str, Tensor]) -> list[Tensor]:
         for leaf in _leaves(loss):
             reached[leaf] = reached.get(leaf, 0) + 1
     shared = [leaf for leaf, count in reached.items() if count > 1]
+    if sum(loss.requires_grad for loss in losses.values()) < 2:
+        return list(reached)
     if not shared:
         raise LossError(
             f"losses {', '.join(losses)} share no parameters, so that their gradients cannot be compared; take a "
@@ -40,8 +60,18 @@ def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average:
         losses: 0-d, by name; in the same order in all processes.
         parameters: of which the gradients are taken; one that a loss does not reach has gradient 0.
         average: takes gradients to their mean over the processes that train one model.
+
+    Raises:
+        LossError: losses have gradients, but none with respect to `parameters`.
     """
-    rows = [_gradient(loss, parameters) for loss in losses.values()]
+    found = [_gradients(loss, parameters) for loss in losses.values()]
+    alone = {name: row for (name, loss), row in zip(losses.items(), found, strict=True) if loss.requires_grad}
+    if alone and all(gradient is None for row in alone.values() for gradient in row):
+        raise LossError(
+            f"losses {', '.join(alone)} reach none of the shared parameters; name parameters of the model that is "
+            "trained (those of a copy are others), or leave `shared` out"
+        )
+    rows = [_flat(row, parameters) for row in found]
     if average is not None:
         rows = [average(row) for row in rows]
     # In double precision piece by piece: squares of single precision run over at 1e19.
@@ -53,13 +83,17 @@ def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average:
     return total
 
 
-def _gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """The gradient of one loss, flat."""
-    found: Sequence[Tensor | None] = [None] * len(parameters)
-    if loss.requires_grad:
-        found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    pairs = zip(found, parameters, strict=True)
-    return torch.cat([(torch.zeros_like(p) if g is None else g).detach().float().flatten() for g, p in pairs])
+def _gradients(loss: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    """The gradient of one loss by each parameter; None where it does not reach it."""
+    if not loss.requires_grad:
+        return [None] * len(parameters)
+    return torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+
+
+def _flat(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> Tensor:
+    pairs = zip(gradients, parameters, strict=True)
+    parts = [(torch.zeros_like(p) if g is None else g).detach().float().flatten() for g, p in pairs]
+    return torch.cat(parts) if parts else torch.zeros(0)
 
 
 def _leaves(loss: Tensor) -> list[Tensor]:

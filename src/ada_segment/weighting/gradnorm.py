@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting, mean_values
-from ada_segment.weighting.gradients import gramian, shared_parameters
+from ada_segment.weighting.gradients import given_parameters, gramian, shared_parameters
 from ada_segment.weighting.learned import Learned
 
 # A weight that reached 0 would have no gradient to come back by.
@@ -40,8 +41,10 @@ class GradNorm(Weighting):
         self, losses: Iterable[str], *, alpha: float = 1.5, lr: float = 0.025, shared: Iterable[Tensor] | None = None
     ) -> None:
         super().__init__(losses)
+        if not 0 <= alpha < math.inf:
+            raise ConfigError(f"alpha = {alpha} is not usable; it is at least 0")
         self.alpha = alpha
-        self.shared: Sequence[Tensor] | None = None if shared is None else list(shared)
+        self.shared: Sequence[Tensor] | None = given_parameters(shared)
         self._w = Learned(self.names, start=1.0, lr=lr)
         self._first: dict[str, float] = {}
         self._chosen_by: dict[str, float] = {}

@@ -24,7 +24,7 @@ class Learned:
 
     def __init__(self, names: Iterable[str], *, start: float, lr: float, decay: float = 0.0) -> None:
         self.names = tuple(names)
-        self._numbers = {name: torch.full((), start, dtype=torch.float64) for name in self.names}
+        self._numbers = {name: torch.full((), start, dtype=torch.float64, device="cpu") for name in self.names}
         self._adam = torch.optim.Adam(self._numbers.values(), lr=lr, weight_decay=decay)
 
     @property

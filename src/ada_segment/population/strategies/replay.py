@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from ada_segment.controller.base import Controller
 from ada_segment.controller.stored import KINDS
-from ada_segment.errors import LossError
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.population.schedule import check_schedule, load_schedule
 from ada_segment.population.strategies.base import Plan, Task, Trial, Verdict
 from ada_segment.population.strategies.constant import SelectOnly
@@ -36,6 +36,8 @@ class Replay(SelectOnly):
         stretch: bool = True,
         source: str = "the schedule",
     ) -> None:
+        if isinstance(schedule, str | Path):
+            raise ConfigError(f"{schedule} is a path, no schedule; Replay.load reads it")
         entries = [schedule] if isinstance(schedule, Mapping) else schedule
         self.schedule = check_schedule(entries, what=source)
         self.stretch = stretch
@@ -75,6 +77,8 @@ class Transfer(SelectOnly):
     name = "transfer"
 
     def __init__(self, controller: Controller) -> None:
+        if not isinstance(controller, Controller):
+            raise ConfigError(f"{controller!r} is no controller; load_controller reads that of a run")
         self._given = controller
         self._bound = controller
         self._history: list[dict[str, float]] = []
