@@ -81,14 +81,14 @@ def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path, monkeyp
     stored: list[Any] = []
     to_array = ray_cluster.to_array
     monkeypatch.setattr(ray_cluster, "to_array", lambda state: [stored.append(state), to_array(state)][1])
-    how = {"rounds": 16, "strategy": "pbt"}
+    how = {"rounds": 9, "strategy": "pbt"}
     whole = run(**how)
     over, killed, said = threading.Event(), [], Says()
 
     def workers() -> list[int]:
         return [int(mark.stem) for mark in tmp_path.glob("*.pid")]
 
-    killer = threading.Thread(target=lambda: killed.extend(killing(workers, 10, 4, over)))
+    killer = threading.Thread(target=lambda: killed.extend(killing(workers, 4, 4, over)))
     killer.start()
     settings = ExecutorSettings(kind="ray", workers=2, restarts=20)
     try:
@@ -97,8 +97,8 @@ def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path, monkeyp
     finally:
         over.set()
         killer.join()
-    assert len(killed) == 10
-    assert len([text for text in said.texts if "was lost" in text]) == 10
+    assert len(killed) == 4
+    assert len([text for text in said.texts if "was lost" in text]) == 4
     assert without_times(found.journal) == without_times(whole.journal)
     assert torch.equal(found.best_state["matrix"], whole.best_state["matrix"])
     assert stored == []
