@@ -26,6 +26,7 @@ from ada_segment.data.convert.label_mask import read_labels, regions
 from ada_segment.data.convert.left_out import LeftOut
 from ada_segment.data.convert.masks import convert_masks
 from ada_segment.data.convert.outlines import pixels_of
+from ada_segment.data.convert.votes import number_instances
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.panoptic.categories import Categories, Category
 
@@ -577,3 +578,73 @@ def test_wrong_flags_are_one_clear_error(
     assert named in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+# Numbers that begin anew in each class
+
+
+def drawn(root: Path, labels: np.ndarray, numbers: np.ndarray) -> tuple[dict[tuple[str, bool], list[int]], LeftOut]:
+    """What becomes of one picture with these masks."""
+    photo(root / "photos" / "a.jpg", shape=labels.shape)
+    save(root / "classes" / "a.png", labels.astype(np.uint8))
+    save(root / "numbers" / "a.png", numbers.astype(np.uint8))
+    folders = {"images": root / "photos", "semantic": root / "classes", "instances": root / "numbers"}
+    done = convert_masks(root / "out", "train", **folders, categories=CATEGORIES)
+    return described(CocoPanoptic(root / "out", "train")), done.left_out
+
+
+def cat_and(dog: tuple[slice, slice], *, shape: tuple[int, int] = (20, 30)) -> tuple[np.ndarray, np.ndarray]:
+    """A cat of 100 pixels at the left and a dog, both with number 1."""
+    labels, numbers = np.full(shape, 7), np.zeros(shape)
+    for where, label in (((slice(2, 12), slice(2, 12)), 1), (dog, 2)):
+        labels[where], numbers[where] = label, 1
+    return labels, numbers
+
+
+@pytest.mark.parametrize(
+    ("dog", "pixels"),
+    [
+        ((slice(2, 12), slice(18, 28)), 100),  # as large
+        ((slice(2, 4), slice(18, 20)), 4),  # small, but nowhere beside the cat
+        ((slice(2, 12), slice(12, 18)), 60),  # beside the cat, but too large for a border
+    ],
+)
+def test_one_number_on_two_things_is_two_objects(tmp_path: Path, dog: tuple[slice, slice], pixels: int) -> None:
+    labels, numbers = cat_and(dog)
+    numbers[14, 2:12] = 1  # on the sky: of neither
+    found, left_out = drawn(tmp_path, labels, numbers)
+    assert found == {("sky", False): [500 - pixels], ("cat", False): [100], ("dog", False): [pixels]}
+    assert left_out.counts == {"numbers on things of several classes, now an instance for each class": 1}
+    assert "a.jpg: number 1, cat and dog" in left_out.first.values()
+
+
+def test_where_borders_disagree_the_vote_decides_and_the_pixels_are_counted(tmp_path: Path) -> None:
+    labels, numbers = cat_and((slice(2, 12), slice(12, 18)))
+    numbers[2:12, 14:18] = 2  # the dog's own number begins two pixels too far to the right
+    labels[2:12, 2], labels[2, 2:12] = 7, 255  # and the cat's too far to the left and top
+    found, left_out = drawn(tmp_path, labels, numbers)
+    assert found == {("sky", False): [440], ("cat", False): [120], ("dog", False): [40]}
+    assert left_out.counts["pixels of a thing within an instance of another class, now of that class"] == 20
+    assert "a.jpg: instance 1, dog in cat" in left_out.first.values()
+
+
+@given(
+    labels=hnp.arrays(np.int32, (5, 6), elements=st.sampled_from([0, 1, 2, 7])),
+    numbers=hnp.arrays(np.int32, (5, 6), elements=st.integers(0, 2)),
+)
+def test_instances_share_no_pixel_and_each_thing_pixel_is_accounted_for(
+    labels: np.ndarray, numbers: np.ndarray
+) -> None:
+    left_out = LeftOut()
+    found = number_instances(numbers, labels, CATEGORIES, left_out=left_out, picture="x")
+    taken = np.zeros(labels.size, dtype=int)
+    other = 0
+    for instance in found:
+        taken[instance.pixels] += 1
+        of = labels.ravel()[instance.pixels]
+        assert (of == instance.category_id).any()
+        other += int(np.isin(of, (1, 2)).sum() - (of == instance.category_id).sum())
+    assert taken.max() <= 1
+    assert not taken[numbers.ravel() == 0].any()
+    reason = "pixels of a thing within an instance of another class, now of that class"
+    assert left_out.counts.get(reason, 0) == other

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ada_segment.data.convert.compose import Instance, Overlap, compose
-from ada_segment.data.convert.label_mask import read_labels, regions
+from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.outlines import pixels_of
+from ada_segment.data.convert.votes import number_instances
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.problems import FileError, refuse_fatal
@@ -40,8 +41,8 @@ def convert_masks(
         images: folder of the pictures.
         semantic: folder of masks of category ids, NAME.png for each picture.
         instances: a folder of masks where each instance has a number of its own and 0 is none, NAME.png for each
-            picture; an instance has the class that most of its pixels have in the semantic mask. Or a COCO instances
-            JSON (polygons or run lengths) with the category ids of `categories`.
+            picture; see `number_instances` for its class. Or a COCO instances JSON (polygons or run lengths) with the
+            category ids of `categories`.
         overlap: see `compose`; masks of numbers cannot overlap.
         void: values of the semantic masks that mean no class, unless `categories` declares them.
 
@@ -85,16 +86,7 @@ def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out
         numbers = read_labels(path)
         if numbers.shape != labels.shape:
             raise FileError(path, "has another size than the semantic mask", "draw both at the picture's size")
-        found = []
-        for number, pixels in regions(numbers).items():
-            values, counts = np.unique(labels.ravel()[pixels], return_counts=True)
-            label = int(values[counts.argmax()])
-            if label in categories and categories[label].isthing:
-                found.append(Instance(category_id=label, pixels=pixels))
-            else:
-                what = "instances on pixels that are mostly of no thing class"
-                left_out.add(what, 1, f"{name}: instance {number}, value {label}")
-        return found
+        return number_instances(numbers, labels, categories, left_out=left_out, picture=name)
 
     return read
 
