@@ -648,3 +648,21 @@ def test_instances_share_no_pixel_and_each_thing_pixel_is_accounted_for(
     assert not taken[numbers.ravel() == 0].any()
     reason = "pixels of a thing within an instance of another class, now of that class"
     assert left_out.counts.get(reason, 0) == other
+
+
+def test_pictures_that_are_symbolic_links_are_followed(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    store = tmp_path / "store" / "00.jpg"
+    store.parent.mkdir()
+    picture = folders["images"] / "street" / "00.jpg"
+    picture.rename(store)
+    picture.symlink_to(Path("../../../store/00.jpg"))
+    placed = tmp_path / "out" / "images" / "train" / "street" / "00.jpg"
+    placed.parent.mkdir(parents=True)
+    placed.symlink_to(Path("../../nowhere.jpg"))  # what an earlier version left
+    convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert not placed.is_symlink()
+    assert placed.samefile(store)
+    assert not (tmp_path / "out" / "nowhere.jpg").exists()
+    assert check_folder(tmp_path / "out")[0].kind == "missing split"  # and nothing else comes first
+    assert len(CocoPanoptic(tmp_path / "out", "train")) == 2

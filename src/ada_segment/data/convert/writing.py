@@ -102,13 +102,14 @@ def write_converted(
 
 
 def _place(source: Path, target: Path) -> None:
-    """The picture at its new place: a hard link, or a copy where there can be none."""
+    """The picture at its new place: a hard link, or a copy where there can be none; never a link to a link."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         if target.samefile(source) or filecmp.cmp(source, target, shallow=False):
             return
         raise FileError(target, f"exists already and is not {source}", "name another folder")
+    target.unlink(missing_ok=True)  # a symbolic link to nothing
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)  # Linux would link a symbolic link itself, which may lead nowhere from there
     except OSError:
         shutil.copyfile(source, target)
