@@ -666,3 +666,15 @@ def test_pictures_that_are_symbolic_links_are_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "nowhere.jpg").exists()
     assert check_folder(tmp_path / "out")[0].kind == "missing split"  # and nothing else comes first
     assert len(CocoPanoptic(tmp_path / "out", "train")) == 2
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_cityscapes_without_a_picture_of_its_names_is_refused_before_anything_is_written(
+    tmp_path: Path, split: str
+) -> None:
+    draw_cityscapes(tmp_path / "city")
+    (picture,) = (tmp_path / "city" / "leftImg8bit" / split).rglob("*.png")
+    picture.rename(picture.with_suffix(".jpg"))
+    with pytest.raises(DataError, match=rf"{split} holds no picture called \*_leftImg8bit\.png \(\w+/\w+\.jpg .*; "):
+        convert_cityscapes(tmp_path / "city", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

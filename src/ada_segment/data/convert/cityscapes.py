@@ -29,10 +29,24 @@ def convert_cityscapes(root: Path, out: Path, *, progress: Progress | None = Non
     for folder in [root / part / split for split in ("train", "val") for part in ("leftImg8bit", "gtFine")]:
         if not folder.is_dir():
             raise FileError(folder, "is no folder", "name the folder that holds leftImg8bit and gtFine")
-    return [_convert(root, out, split, progress) for split in ("train", "val")]
+    names = {split: _names(root / "leftImg8bit" / split) for split in ("train", "val")}
+    return [_convert(root, out, split, *names[split], progress) for split in names]
 
 
-def _convert(root: Path, out: Path, split: str, progress: Progress | None) -> Converted:
+def _names(folder: Path) -> tuple[list[str], list[str]]:
+    """The pictures below a folder by file name: those called as in the release, and others."""
+    found = list_pictures(folder)
+    names = [name for name in found if name.endswith(_PICTURE)]
+    others = sorted(set(found) - set(names))
+    if not names:
+        message = f"holds no picture called *{_PICTURE} ({others[0]} is not, for one)"
+        raise FileError(folder, message, f"save them as PNG, called CITY_NUMBER_NUMBER{_PICTURE} as in the release")
+    return names, others
+
+
+def _convert(
+    root: Path, out: Path, split: str, names: list[str], others: list[str], progress: Progress | None
+) -> Converted:
     categories, left_out = read_classes("cityscapes"), LeftOut()
 
     def source(name: str) -> Source:
@@ -54,9 +68,6 @@ def _convert(root: Path, out: Path, split: str, progress: Progress | None) -> Co
 
         return Source(name=name, path=root / "leftImg8bit" / split / name, make=make)
 
-    found = list_pictures(root / "leftImg8bit" / split)
-    names = [name for name in found if name.endswith(_PICTURE)]
-    others = sorted(set(found) - set(names))
     left_out.add(f"pictures that are not called *{_PICTURE}", len(others), (others or [""])[0])
     masks = [name.removesuffix(_PICTURE) + _MASK for name in names]
     note_masks_alone(root / "gtFine" / split, masks, left_out, ending=_MASK)
