@@ -678,3 +678,27 @@ def test_cityscapes_without_a_picture_of_its_names_is_refused_before_anything_is
     with pytest.raises(DataError, match=rf"{split} holds no picture called \*_leftImg8bit\.png \(\w+/\w+\.jpg .*; "):
         convert_cityscapes(tmp_path / "city", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("what", ["images", "semantic", "instances"])
+@pytest.mark.parametrize("within", ["", "deeper"])
+def test_masks_are_never_written_over_those_given(tmp_path: Path, what: str, within: str) -> None:
+    folders = draw_masks(tmp_path)
+    target = tmp_path / "out" / "panoptic_train" / within
+    target.parent.mkdir(parents=True)
+    folders[what].rename(target)
+    before = {path: path.read_bytes() for path in target.rglob("*.*")}
+    with pytest.raises(DataError, match=r"panoptic_train.* is where the new masks go; "):
+        convert_masks(tmp_path / "out", "train", **{**folders, what: target}, categories=CATEGORIES)
+    assert {path: path.read_bytes() for path in target.rglob("*.*")} == before
+
+
+def test_pictures_may_lie_where_the_new_dataset_has_them(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    target = tmp_path / "out" / "images" / "train"
+    target.parent.mkdir(parents=True)
+    folders["images"].rename(target)
+    done = convert_masks(tmp_path / "out", "train", **{**folders, "images": target}, categories=CATEGORIES)
+    assert done.pictures == 2
+    with pytest.raises(DataError, match=r"is where the new dataset's pictures go; "):
+        convert_masks(tmp_path / "out", "train", **{**folders, "semantic": target}, categories=CATEGORIES)

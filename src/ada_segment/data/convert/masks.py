@@ -47,8 +47,10 @@ def convert_masks(
         void: values of the semantic masks that mean no class, unless `categories` declares them.
 
     Raises:
-        DataError: a folder or file is missing or malformed, the split exists already, or nothing could be converted.
+        DataError: a folder or file is missing or malformed, or one that would be written into; the split exists already,
+            or nothing could be converted.
     """
+    _refuse_own_folders(out, split, images, semantic, instances)
     left_out = LeftOut()
     names = list_pictures(images)
     masks = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
@@ -74,6 +76,17 @@ def convert_masks(
 
     sources = [source(name) for name in names]
     return write_converted(sources, out, split, categories, left_out=left_out, progress=progress)
+
+
+def _refuse_own_folders(out: Path, split: str, images: Path, semantic: Path, instances: Path) -> None:
+    """Refuse to write over what is given. Pictures alone may lie where they go to: they stay as they are."""
+    masks, pictures = (out / f"panoptic_{split}").resolve(), (out / "images" / split).resolve()
+    fix = "move it elsewhere, or name another folder to write"
+    for folder in (images, semantic, instances):
+        if folder.resolve().is_relative_to(masks):
+            raise FileError(folder, "is where the new masks go", fix)
+        if folder is not images and folder.resolve().is_relative_to(pictures):
+            raise FileError(folder, "is where the new dataset's pictures go", fix)
 
 
 def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out: LeftOut) -> _Instances:
