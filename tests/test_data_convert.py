@@ -702,3 +702,27 @@ def test_pictures_may_lie_where_the_new_dataset_has_them(tmp_path: Path) -> None
     assert done.pictures == 2
     with pytest.raises(DataError, match=r"is where the new dataset's pictures go; "):
         convert_masks(tmp_path / "out", "train", **{**folders, "semantic": target}, categories=CATEGORIES)
+
+
+def rewrite(path: Path, **changed: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+
+
+def test_an_instances_json_of_other_classes_is_refused(tmp_path: Path) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    swapped = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}, {"id": 99, "name": "zebra"}]
+    rewrite(folders["instances"], categories=swapped)
+    words = r"instances\.json calls category id 1 'dog', which is 'cat' among the classes given \(2 names differ\); "
+    with pytest.raises(DataError, match=words):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "same",
+    [[{"id": 1, "name": " Cat"}, {"id": 2, "name": "dog"}], [], None, "x", [5, {"id": 1}, {"id": []}]],
+)
+def test_an_instances_json_of_the_same_classes_or_none_is_taken(tmp_path: Path, same: Any) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    rewrite(folders["instances"], categories=same)
+    assert convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES).pictures == 2

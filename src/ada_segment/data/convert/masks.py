@@ -47,8 +47,8 @@ def convert_masks(
         void: values of the semantic masks that mean no class, unless `categories` declares them.
 
     Raises:
-        DataError: a folder or file is missing or malformed, or one that would be written into; the split exists already,
-            or nothing could be converted.
+        DataError: a folder or file is missing or malformed, or one that would be written into; the split exists
+            already, or nothing could be converted.
     """
     _refuse_own_folders(out, split, images, semantic, instances)
     left_out = LeftOut()
@@ -58,7 +58,7 @@ def convert_masks(
         raise FileError(semantic, "is no folder", "name the folder of the semantic masks")
     note_masks_alone(semantic, masks, left_out)
     if instances.suffix == ".json":
-        read = _from_json(instances, names, left_out)
+        read = _from_json(instances, names, categories, left_out)
     else:
         read = _from_masks(instances, masks, categories, left_out)
     silent = [value for value in void if value not in categories]
@@ -104,7 +104,7 @@ def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out
     return read
 
 
-def _from_json(path: Path, names: list[str], left_out: LeftOut) -> _Instances:
+def _from_json(path: Path, names: list[str], categories: Categories, left_out: LeftOut) -> _Instances:
     found = Inspection(path)
     root = found.load()
     images = {entry["file_name"]: entry["id"] for entry in found.entries(root, "images", {"id": int, "file_name": str})}
@@ -112,6 +112,7 @@ def _from_json(path: Path, names: list[str], left_out: LeftOut) -> _Instances:
     for entry in found.entries(root, "annotations", {"image_id": int, "category_id": int}):
         annotations.setdefault(entry["image_id"], []).append(entry)
     refuse_fatal(found.problems)
+    _refuse_other_names(path, root.get("categories"), categories)
     if strangers := annotations.keys() - images.values():
         count = sum(len(annotations[number]) for number in strangers)
         left_out.add("annotations of an image that the JSON does not list", count, f"image id {min(strangers)}")
@@ -137,3 +138,22 @@ def _from_json(path: Path, names: list[str], left_out: LeftOut) -> _Instances:
         return instances
 
     return read
+
+
+def _refuse_other_names(path: Path, declared: object, categories: Categories) -> None:
+    """Raise where the JSON calls a class otherwise: its ids are another table's then."""
+    entries = [entry for entry in declared if isinstance(entry, dict)] if isinstance(declared, list) else []
+    names = {entry["id"]: entry.get("name") for entry in entries if isinstance(entry.get("id"), int)}
+    differing = [
+        (category, name)
+        for category in categories
+        if isinstance(name := names.get(category.id), str)
+        and name.strip().casefold() != category.name.strip().casefold()
+    ]
+    if differing:
+        category, name = differing[0]
+        message = f"calls category id {category.id} {name!r}, which is {category.name!r} among the classes given"
+        count = f"{len(differing)} {'name differs' if len(differing) == 1 else 'names differ'}"
+        raise FileError(
+            path, f"{message} ({count})", "give both the same ids, or the same names where the ids are right"
+        )
