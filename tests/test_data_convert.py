@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -726,3 +727,15 @@ def test_an_instances_json_of_the_same_classes_or_none_is_taken(tmp_path: Path, 
     folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
     rewrite(folders["instances"], categories=same)
     assert convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES).pictures == 2
+
+
+@pytest.mark.parametrize("value", ["0", "1", None, 2, []])
+def test_iscrowd_of_an_instances_json_is_0_or_1(tmp_path: Path, value: Any) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    annotations = json.loads(folders["instances"].read_text())["annotations"]
+    annotations[1]["iscrowd"] = value
+    rewrite(folders["instances"], annotations=annotations)
+    with pytest.raises(
+        DataError, match=rf"instances\.json gives annotation 2 iscrowd {re.escape(repr(value))}; set it"
+    ):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)

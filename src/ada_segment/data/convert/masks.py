@@ -111,6 +111,9 @@ def _from_json(path: Path, names: list[str], categories: Categories, left_out: L
     annotations: dict[int, list[dict[str, Any]]] = {}
     for entry in found.entries(root, "annotations", {"image_id": int, "category_id": int}):
         annotations.setdefault(entry["image_id"], []).append(entry)
+        if (crowd := entry.get("iscrowd", 0)) not in (0, 1):
+            message = f"gives annotation {entry.get('id')} iscrowd {crowd!r}"
+            found.add("malformed annotations", message, "set it to 0 or 1, without quotes")
     refuse_fatal(found.problems)
     _refuse_other_names(path, root.get("categories"), categories)
     if strangers := annotations.keys() - images.values():
