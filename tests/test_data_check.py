@@ -96,6 +96,12 @@ def turn(folder: Path) -> None:
         picture.save(folder / JPG, exif=exif)
 
 
+def draw_upright(folder: Path) -> None:
+    """A picture that viewers turn, and a PNG of the size that they show."""
+    turn(folder)
+    image("RGB", (HEIGHT, WIDTH))(folder / "panoptic_train" / "0001.png")
+
+
 JPG = Path("images") / "train" / "0001.jpg"
 
 
@@ -184,6 +190,7 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "16-bit grey PNG": (redraw(image("I;16")), "unreadable PNG", "16 bits"),
     "16-bit RGB PNG": (redraw(sixteen_bits), "unreadable PNG", "16 bits"),
     "other size": (redraw(image("RGB", (5, 7))), "sizes differ", "5x7"),
+    "drawn upright": (draw_upright, "sizes differ", "as it is stored; store the picture upright"),
     "id the JSON lacks": (redraw(paint_id(4711)), "id missing in the JSON", "4711"),
     "id the PNG lacks": (redraw(erase_cat), "id missing in the PNG", "segments 1 of 0000.png"),
     "no PNG folder": (lambda f: shutil.rmtree(f / "panoptic_train"), "missing folder", "panoptic_train"),

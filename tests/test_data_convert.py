@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from made_data import SHARED
 from made_layouts import HEIGHT, WIDTH, draw_ade, draw_cityscapes, photo, save
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ada_segment.cli import main
 from ada_segment.data.check import check_folder
@@ -735,7 +735,20 @@ def test_iscrowd_of_an_instances_json_is_0_or_1(tmp_path: Path, value: Any) -> N
     annotations = json.loads(folders["instances"].read_text())["annotations"]
     annotations[1]["iscrowd"] = value
     rewrite(folders["instances"], annotations=annotations)
-    with pytest.raises(
-        DataError, match=rf"instances\.json gives annotation 2 iscrowd {re.escape(repr(value))}; set it"
-    ):
+    with pytest.raises(DataError, match=rf"instances\.json gives annotation 2 iscrowd {re.escape(repr(value))}; "):
         convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+
+
+def test_masks_drawn_upright_on_a_picture_that_is_stored_lying_are_explained(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    path = folders["images"] / "street" / "00.jpg"
+    photo(path, shape=(WIDTH, HEIGHT))
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        exif[ExifTags.Base.Orientation] = 6
+        picture.save(path, exif=exif)
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    first = done.left_out.first["pictures left out"]
+    assert "00.png has another size than" in first
+    assert "00.jpg, which is shown turned by viewers (EXIF orientation)" in first
+    assert "store the picture upright" in first

@@ -14,6 +14,10 @@ from ada_segment.storage import write_whole
 BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises on files that are not what they seem."""
 
+STORED_TURNED = "is shown turned by viewers (EXIF orientation), but read as it is stored"
+STORE_UPRIGHT = "store the picture upright, as its segments were drawn"
+"""What is said of a picture that `is_turned_from` the size of its segments, and the way out."""
+
 
 def read_picture(path: Path) -> Tensor:
     """A picture as [3, H, W] uint8 RGB; of 16 bits the upper 8. It is not turned by what a camera noted, as annotations
@@ -60,6 +64,12 @@ def is_turned(path: Path) -> bool:
             return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except BROKEN as error:
         raise _unreadable(path, error) from None
+
+
+def is_turned_from(path: Path, size: tuple[int, int]) -> bool:
+    """Whether viewers show a picture with that height and width, but it is stored with the two exchanged. Segments of
+    that size were drawn on what viewers show. Raises FileError like `read_picture`."""
+    return is_turned(path) and read_picture_size(path) == size[::-1] != size
 
 
 def write_picture(path: Path, image: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,14 @@ from numpy.typing import NDArray
 from ada_segment.data.annotations import Picture
 from ada_segment.data.layout import SplitFiles
 from ada_segment.data.maps import id_problems
-from ada_segment.data.picture import is_turned, read_picture_size, verify_picture
+from ada_segment.data.picture import (
+    STORE_UPRIGHT,
+    STORED_TURNED,
+    is_turned,
+    is_turned_from,
+    read_picture_size,
+    verify_picture,
+)
 from ada_segment.data.png import read_header, read_ids
 from ada_segment.data.problems import FileError, Problem
 from ada_segment.data.statistics import Tally
@@ -59,14 +67,11 @@ def check_picture(
     image_size = _look_at("picture", image_path, read_picture_size, problems, alike)
     mask_size = _look_at("PNG", mask_path, read_header, problems, alike)
     if image_size and mask_size and image_size != mask_size:
-        problems.append(
-            Problem(
-                kind="sizes differ",
-                file=str(mask_path),
-                message=f"is {_shape(mask_size)} pixels but the picture {picture.file_name} is {_shape(image_size)}",
-                fix="draw the segments at the size of the picture",
-            )
-        )
+        message = f"is {_shape(mask_size)} pixels but the picture {picture.file_name} is {_shape(image_size)}"
+        fix = "draw the segments at the size of the picture"
+        if _look_at("picture", image_path, partial(is_turned_from, size=mask_size), [], alike):
+            message, fix = f"{message}: it {STORED_TURNED}", STORE_UPRIGHT
+        problems.append(Problem(kind="sizes differ", file=str(mask_path), message=message, fix=fix))
     stated = (picture.height, picture.width)
     if image_size and None not in stated and image_size != stated:
         problems.append(

@@ -14,6 +14,7 @@ from ada_segment.data.convert.outlines import pixels_of
 from ada_segment.data.convert.votes import number_instances
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.inspection import Inspection
+from ada_segment.data.picture import STORE_UPRIGHT, STORED_TURNED, is_turned_from
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -68,7 +69,7 @@ def convert_masks(
             path = semantic / PurePosixPath(name).with_suffix(".png")
             labels = read_labels(path)
             if labels.shape != (height, width):
-                raise FileError(path, f"has another size than {images / name}", "draw it at the picture's size")
+                raise _other_size(path, labels.shape, images / name)
             found = read(name, labels)
             return compose(labels, found, categories, overlap=overlap, left_out=left_out, picture=name, void=silent)
 
@@ -87,6 +88,13 @@ def _refuse_own_folders(out: Path, split: str, images: Path, semantic: Path, ins
             raise FileError(folder, "is where the new masks go", fix)
         if folder is not images and folder.resolve().is_relative_to(pictures):
             raise FileError(folder, "is where the new dataset's pictures go", fix)
+
+
+def _other_size(path: Path, shape: tuple[int, ...], picture: Path) -> FileError:
+    message = f"has another size than {picture}"
+    if is_turned_from(picture, (shape[0], shape[1])):
+        return FileError(path, f"{message}, which {STORED_TURNED}", STORE_UPRIGHT)
+    return FileError(path, message, "draw it at the picture's size")
 
 
 def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out: LeftOut) -> _Instances:
