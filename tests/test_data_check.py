@@ -301,7 +301,7 @@ def test_all_faults_are_found_in_one_pass(folder: Path) -> None:
 def test_opening_names_the_first_fault_and_counts_the_others(folder: Path) -> None:
     for name in ("picture cut short", "id the PNG lacks", "wrong area"):
         ({**FATAL, **HARMLESS})[name][0](folder)
-    with pytest.raises(DataError, match=r"\(and 1 more problems"):
+    with pytest.raises(DataError, match=r"\(and 1 more problem"):
         open_splits(DataSettings(source=str(folder), reward_minimum=1))
 
 

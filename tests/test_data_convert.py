@@ -752,3 +752,14 @@ def test_masks_drawn_upright_on_a_picture_that_is_stored_lying_are_explained(tmp
     assert "00.png has another size than" in first
     assert "00.jpg, which is shown turned by viewers (EXIF orientation)" in first
     assert "store the picture upright" in first
+
+
+def test_problems_of_a_table_are_not_said_to_be_found_by_a_check_of_data(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text('[{"id": "1"}, {"id": 2}]')
+    with pytest.raises(DataError, match=r"\(and 3 more problems in this file\)"):
+        read_classes(str(path))
+    path.write_text('{"annotations": [5, 6]}')
+    folders = {**draw_masks(tmp_path), "instances": path}
+    with pytest.raises(DataError, match=r"\(and 1 more problem in this file\)"):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)

@@ -54,8 +54,11 @@ class Problem:
         return f"{self.file} {self.message}; {self.fix}"
 
 
-def refuse_fatal(problems: Sequence[Problem]) -> None:
+def refuse_fatal(problems: Sequence[Problem], *, checked: bool = True) -> None:
     """Raise the first fatal problem, with the count of the others.
+
+    Args:
+        checked: whether they are of a dataset, which `ada-segment data check` can look at.
 
     Raises:
         DataError: one of the problems is fatal.
@@ -64,8 +67,9 @@ def refuse_fatal(problems: Sequence[Problem]) -> None:
     if not fatal:
         return
     text = str(fatal[0])
-    if len(fatal) > 1:
-        text += f" (and {len(fatal) - 1} more problems: `ada-segment data check DIR` lists them all)"
+    if others := len(fatal) - 1:
+        where = ": `ada-segment data check DIR` lists them all" if checked else " in this file"
+        text += f" (and {others} more {'problem' if others == 1 else 'problems'}{where})"
     raise DataError(text)
 
 
