@@ -763,3 +763,9 @@ def test_problems_of_a_table_are_not_said_to_be_found_by_a_check_of_data(tmp_pat
     folders = {**draw_masks(tmp_path), "instances": path}
     with pytest.raises(DataError, match=r"\(and 1 more problem in this file\)"):
         convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+
+
+def test_a_table_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "classes.json"
+    path.write_text(json.dumps(CATEGORIES.to_json()), encoding="utf-8-sig")
+    assert read_classes(str(path)) == CATEGORIES

@@ -47,7 +47,7 @@ def read_classes(name: str) -> Categories:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror})", "restore the file") from None
     except ValueError as error:
