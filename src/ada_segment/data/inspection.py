@@ -71,8 +71,10 @@ class Inspection:
             wrong = [name for name, kind in kinds if not isinstance(entry.get(name), kind)]
             if wrong:
                 wanted = ", ".join(f"{name} ({needed[name].__name__})" for name in wrong)
-                given = ", ".join(f"{name} is {json.dumps(entry[name])}" for name in wrong if name in entry)
-                fix = f"write it so: {given}"[:120] if given else "add what is missing"
+                fixes = [_instead(name, entry[name], needed[name]) for name in wrong if name in entry]
+                if missing := [name for name in wrong if name not in entry]:
+                    fixes.append(f"add {', '.join(missing)}")
+                fix = "; ".join(fixes)
                 self.add("malformed annotations", f"has {key}[{number}] without a proper {wanted}", fix)
                 continue
             yield entry
@@ -87,6 +89,17 @@ class Inspection:
             self.add("file outside", f"names {name!r}, which leaves its folder", "name files within the folder")
             return False
         return True
+
+
+def _instead(name: str, value: Any, kind: type) -> str:
+    """What to write in place of a value of another type: the same in that type, where it can be told."""
+    wanted = {int: "a whole number", str: "text in quotes", list: "a list"}.get(kind, f"a {kind.__name__}")
+    if kind is int and isinstance(value, (str, float)) and re.fullmatch(r"\s*-?[0-9]{1,20}(\.0*)?\s*", str(value)):
+        wanted = str(value).strip().partition(".")[0]
+    elif kind is str and isinstance(value, (int, float)):
+        wanted = json.dumps(str(value))
+    given = json.dumps(value)
+    return f"write {name} as {wanted}, not {given if len(given) <= 60 else given[:57] + '...'}"
 
 
 def _text(path: Path) -> str:
