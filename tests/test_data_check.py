@@ -111,6 +111,12 @@ def accents(folder: Path) -> None:
     edit(lambda r: r["images"][1].update(file_name="cafe\N{COMBINING ACUTE ACCENT}.jpg"))(folder)
 
 
+def into_subfolder(folder: Path) -> None:
+    (folder / JPG.parent / "a").mkdir()
+    (folder / JPG).rename(folder / JPG.parent / "a" / JPG.name)
+    edit(lambda r: r["images"][1].update(file_name="a\\0001.jpg"))(folder)
+
+
 def in_place_of_json(folder: Path) -> None:
     (folder / "panoptic_train.json").unlink()
     (folder / "panoptic_train.json").mkdir()
@@ -211,6 +217,10 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
                          "malformed annotations", 'write segments_info as a list, not "x"'),
     "one wrong, one missing": (edit(lambda r: (info(r).update(id="7"), info(r).pop("category_id"))),
                                "malformed annotations", 'write id as 7, not "7"; add category_id'),
+    "Windows names": (edit(lambda r: r["annotations"][0].update(file_name="train\\0000.png")),
+                      "missing PNG", "there is 0000.png: make the names the same"),
+    "Windows folders": (into_subfolder,
+                        "missing picture", "images/train/a/0001.jpg: make the names the same"),
     "folder in the name": (edit(lambda r: r["images"][1].update(file_name="images/train/0001.jpg")),
                            "missing picture", "images/train/0001.jpg: make the names the same"),
     "letters composed otherwise": (accents, "missing picture", "there is caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg"),

@@ -29,7 +29,8 @@ _Result = TypeVar("_Result")
 
 
 class Alike:
-    """Files whose names differ from a missing one's in case, ending, composition of letters or leading folders only.
+    """Files whose names differ from a missing one's in case, ending, composition of letters, leading folders or the
+    of Windows only.
 
     Each folder is listed once.
     """
@@ -38,6 +39,8 @@ class Alike:
         self._names: dict[Path, dict[str, Path]] = {}
 
     def find(self, path: Path) -> Path | None:
+        folder = next(folder for folder in path.parents if folder.is_dir())
+        path = folder / path.relative_to(folder).as_posix().replace("\\", "/")  # as Windows writes it
         folder = next(folder for folder in path.parents if folder.is_dir())
         if folder not in self._names:
             self._names[folder] = {_bare(other): other for other in sorted(folder.iterdir()) if other.is_file()}
