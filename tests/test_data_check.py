@@ -111,10 +111,24 @@ def accents(folder: Path) -> None:
     edit(lambda r: r["images"][1].update(file_name="cafe\N{COMBINING ACUTE ACCENT}.jpg"))(folder)
 
 
+def rename_splits(names: dict[str, str]) -> Callable[[Path], None]:
+    def plant(folder: Path) -> None:
+        for old, new in names.items():
+            for name in ("panoptic_{}.json", "panoptic_{}", "images/{}"):
+                (folder / name.format(old)).rename(folder / name.format(new))
+
+    return plant
+
+
 def into_subfolder(folder: Path) -> None:
     (folder / JPG.parent / "a").mkdir()
     (folder / JPG).rename(folder / JPG.parent / "a" / JPG.name)
     edit(lambda r: r["images"][1].update(file_name="a\\0001.jpg"))(folder)
+
+
+@edit
+def huge_image_id(root: Root) -> None:
+    root["images"][1]["id"] = root["annotations"][1]["image_id"] = 2**70
 
 
 def in_place_of_json(folder: Path) -> None:
@@ -217,6 +231,12 @@ FATAL: dict[str, tuple[Callable[[Path], object], str, str]] = {
                          "malformed annotations", 'write segments_info as a list, not "x"'),
     "one wrong, one missing": (edit(lambda r: (info(r).update(id="7"), info(r).pop("category_id"))),
                                "malformed annotations", 'write id as 7, not "7"; add category_id'),
+    "image id of 70 bits": (huge_image_id,
+                            "bad image id", f"uses image id {2**70}, beyond 64 bits"),
+    "no train either": (rename_splits({"train": "training", "val": "validation"}),
+                        "missing split", "has no train and no val split (it has training, validation)"),
+    "train of another name": (rename_splits({"train": "training"}),
+                              "missing split", "has no train split (it has val, training)"),
     "Windows names": (edit(lambda r: r["annotations"][0].update(file_name="train\\0000.png")),
                       "missing PNG", "there is 0000.png: make the names the same"),
     "Windows folders": (into_subfolder,
@@ -345,6 +365,11 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         (problem,) = check_folder(path)
         assert problem.fatal
         assert str(path) in str(problem)
+
+
+def test_a_folder_for_evaluation_alone_is_silent(folder: Path) -> None:
+    (folder / "panoptic_train.json").unlink()
+    assert check_folder(folder) == []
 
 
 def test_one_file_is_checked_as_a_split_is(folder: Path) -> None:

@@ -441,7 +441,7 @@ def test_missing_folders_are_named(tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize("split", ["", "../train", "train2017", "a b"])
 def test_splits_have_plain_names(tmp_path: Path, split: str) -> None:
-    with pytest.raises(DataError, match="call it train or val"):
+    with pytest.raises(DataError, match="call it train, val or test"):
         convert_masks(tmp_path / "out", split, **draw_masks(tmp_path), categories=CATEGORIES)
 
 
@@ -555,7 +555,7 @@ def test_cityscapes_pictures_of_other_names_are_noted(tmp_path: Path) -> None:
         ({"--overlap": "size"}, "area and order"),
         ({"--images": "nowhere"}, "nowhere is no folder"),
         ({"--instances": "nowhere.json"}, "nowhere.json cannot be read"),
-        ({"--split": "../x"}, "call it train or val"),
+        ({"--split": "../x"}, "call it train, val or test"),
     ],
 )
 def test_wrong_flags_are_one_clear_error(
@@ -769,3 +769,9 @@ def test_a_table_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path = tmp_path / "classes.json"
     path.write_text(json.dumps(CATEGORIES.to_json()), encoding="utf-8-sig")
     assert read_classes(str(path)) == CATEGORIES
+
+
+def test_splits_of_names_that_nothing_reads_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="split 'trian' is one that nothing reads; call it train, val or test"):
+        convert_masks(tmp_path / "out", "trian", **draw_masks(tmp_path), categories=CATEGORIES)
+    assert not (tmp_path / "out").exists()

@@ -330,7 +330,7 @@ def convert_masks(
     semantic: Annotated[Path, typer.Option(help="Folder of masks of class ids, NAME.png for each picture.")],
     instances: Annotated[Path, typer.Option(help="Folder of masks of instance numbers, or a COCO instances JSON.")],
     classes: Annotated[str, typer.Option(help="coco, ade20k, cityscapes, or a JSON file of id, name, isthing.")],
-    split: Annotated[str, typer.Option(help="train or val.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")],
     overlap: Annotated[
         str, typer.Option(help="Of two instances of a JSON the smaller one lies on top (area), or the later (order).")
     ] = "area",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ada_segment.data.annotations import Annotations, Picture, inspect_annotations, inspect_categories
 from ada_segment.data.inspection import Inspection
-from ada_segment.data.problems import FileError, refuse_fatal
+from ada_segment.data.problems import refuse_fatal
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import MAX_ID, Segment
 
@@ -116,20 +116,12 @@ def _pictures(
 
 
 def slow_arrays(annotations: Annotations) -> Arrays:
-    """The same arrays from what was read entry by entry.
-
-    Raises:
-        FileError: an image id has more than 64 bits.
-    """
+    """The same arrays from what was read entry by entry."""
     pictures = annotations.pictures
     index = {category.id: number for number, category in enumerate(annotations.categories)}
     segments = [segment for picture in pictures for segment in picture.segments]
-    try:
-        image_id = np.array([picture.image_id for picture in pictures], dtype=np.int64)
-    except OverflowError:
-        raise FileError(annotations.path, "uses an image id beyond 64 bits", "number images with smaller ids") from None
     return {
-        "image_id": image_id,
+        "image_id": np.array([picture.image_id for picture in pictures], dtype=np.int64),
         "size": np.array([[_side(picture.height), _side(picture.width)] for picture in pictures], dtype=np.int32),
         **_strings("name", [picture.file_name for picture in pictures]),
         **_strings("mask", [picture.mask_name for picture in pictures]),

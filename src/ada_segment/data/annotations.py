@@ -14,6 +14,8 @@ from ada_segment.panoptic.recount import Box
 
 # Pixels are counted by category id in a table as long as the largest.
 MAX_CATEGORY_ID = 65_535
+# The index keeps image ids in 64 bits.
+MAX_IMAGE_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,9 @@ def _pictures(
             found.add("annotation twice", f"annotates image id {number} twice", "keep one of the annotations")
             continue
         seen.add(number)
+        if abs(number) > MAX_IMAGE_ID:
+            found.add("bad image id", f"uses image id {number}, beyond 64 bits", "number images with smaller ids")
+            continue
         if images is not None and number not in images:
             message = f"has {mask_name} of image id {number}, which `images` lacks"
             found.add("annotation without image", message, "add the image or take the annotation out")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ada_segment.data.annotations import Annotations, Picture, read_annotations
-from ada_segment.data.layout import SplitFiles, find_split, list_splits, split_for_test
+from ada_segment.data.layout import READ_SPLITS, SplitFiles, find_split, list_splits, split_for_test
 from ada_segment.data.overlap import shared_files, twins
 from ada_segment.data.picture_check import Alike, check_picture, is_file
 from ada_segment.data.problems import FileError, Problem
@@ -59,12 +59,15 @@ def check_folder(
 
 
 def _missing_split(folder: Path, splits: Collection[str]) -> list[Problem]:
-    """Training needs a split for the test, too; a folder without train is for evaluation alone."""
+    """Training needs a split for the test, too; a folder of that alone is for evaluation. Others are read by nothing,
+    so where there are some, and one of the two is missing, it is called otherwise."""
     test = split_for_test(splits)
-    if "train" not in splits or test in splits:
+    missing = [split for split in ("train", test) if split not in splits]
+    if missing == ["train"] and not set(splits) - set(READ_SPLITS):
         return []
-    message = f"has no {test} split (it has {', '.join(splits)})"
-    return [Problem(kind="missing split", file=str(folder), message=message, fix="a search needs train and val")]
+    message = f"has no {' and no '.join(missing)} split (it has {', '.join(splits)})"
+    fix = "a search needs train and val, in files and folders of these names"
+    return [Problem(kind="missing split", file=str(folder), message=message, fix=fix)] if missing else []
 
 
 def _in_two_splits(pictures: Mapping[str, list[Path]]) -> list[Problem]:

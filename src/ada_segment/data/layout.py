@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ada_segment.data.problems import FileError
 
+READ_SPLITS = ("train", "val", "test")
+"""The names of splits that training and evaluation look for."""
+
 _JSON = re.compile(r"panoptic_(?P<split>[A-Za-z]+)(?P<year>\d{4})?\.json")
 _LAYOUTS = (
     "panoptic_<split>.json, panoptic_<split>/ and images/<split>/, or "

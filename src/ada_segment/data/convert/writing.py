@@ -2,13 +2,13 @@
 
 import filecmp
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ada_segment.data.convert.left_out import Converted, LeftOut
+from ada_segment.data.layout import READ_SPLITS
 from ada_segment.data.picture import read_picture_size
 from ada_segment.data.problems import FileError
 from ada_segment.data.writing import write_panoptic
@@ -71,10 +71,11 @@ def write_converted(
     can be started again.
 
     Raises:
-        DataError: the split has no usable name or exists already, or no picture could be converted.
+        DataError: nothing reads a split of that name, or it exists already, or no picture could be converted.
     """
-    if not re.fullmatch("[A-Za-z]+", split):
-        raise DataError(f"split {split!r} has no usable name; call it train or val")
+    if split not in READ_SPLITS:
+        *names, last = READ_SPLITS
+        raise DataError(f"split {split!r} is one that nothing reads; call it {', '.join(names)} or {last}")
     path = out / f"panoptic_{split}.json"
     if path.exists():
         raise DataError(f"{path} exists already; name another folder or split")
