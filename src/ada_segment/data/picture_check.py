@@ -30,7 +30,7 @@ _Result = TypeVar("_Result")
 
 class Alike:
     """Files whose names differ from a missing one's in case, ending, composition of letters, leading folders or the
-    of Windows only.
+    backslashes of Windows only.
 
     Each folder is listed once.
     """
