@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ada_segment.data.writing import write_scenes
 from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
+from ada_segment.report.page import write_page
 from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
@@ -363,6 +365,29 @@ def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_p
         with pytest.raises(DataError, match=text):
             predict_pictures(searched, pictures, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+def test_names_that_are_no_utf8_are_shown_as_they_can_be(photographs: Path, tmp_path: Path) -> None:
+    """As Windows' zips leave them; a training with such pictures ended at the writing of its page."""
+    name = os.fsdecode(b"caf\xe9")
+    data = tmp_path / "data"
+    shutil.copytree(photographs, data)
+    for split in ("train", "val"):
+        file = data / f"panoptic_{split}.json"
+        root = json.loads(file.read_text())
+        for key, folder in (("images", data / "images" / split), ("annotations", data / f"panoptic_{split}")):
+            for place, entry in enumerate(root[key]):
+                new = f"{place}{name}.png"
+                (folder / entry["file_name"]).rename(folder / new)
+                entry["file_name"] = new
+        file.write_text(json.dumps(root))
+    run = tmp_path / "run"
+    settings = small(data__source=str(data), search__members=1, search__rounds=1)
+    run_search(settings, run, tensorboard=find_spec("tensorboard") is not None)
+    run_search(settings, run, resume=True)
+    write_page(run, run / "report.html")
+    assert "caf\\udce9.png" in (run / "report.html").read_text(encoding="utf-8")
+    assert any(name in picture["name"] for picture in json.loads((run / "examples.json").read_text())["pictures"])
 
 
 def test_a_run_that_has_not_ended_cannot_be_used(tmp_path: Path) -> None:
