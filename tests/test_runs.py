@@ -445,6 +445,14 @@ def test_what_a_start_that_fails_may_go_on_by_is_left(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_of_data_is_one_by_all_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "run", small(data__source="streets"))
+    write_settings(tmp_path / "run", small(data__source=str(tmp_path / "streets")))
+    with pytest.raises(RunError, match=r"was started with data\.source"):
+        write_settings(tmp_path / "run", small(data__source="fields"))
+
+
 def test_a_run_from_before_masks_were_aligned_goes_on_as_it_was(tmp_path: Path) -> None:
     tree = yaml.safe_load(to_yaml(small()))
     del tree["model"]["aligned_masks"]

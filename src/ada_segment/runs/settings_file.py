@@ -9,17 +9,10 @@ import yaml
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
-from ada_segment.report.run_files import flat
+from ada_segment.report.run_files import WHERE_AND_HOW, comparable, flat
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
-# What may be another when a run is resumed, since it does not touch its numbers.
-WHERE_AND_HOW = {
-    f"search.{key}"
-    for key in (
-        "executor", "workers", "time_limit", "restarts", "checkpoint_minutes", "ray_address", "ray_cpus", "ray_gpus",
-    )
-}  # fmt: skip
 
 BEFORE = {"model.aligned_masks": False}
 """How runs were trained that do not have these settings yet."""
@@ -71,7 +64,7 @@ def check_same(run: Path, settings: Settings) -> None:
     """
     stored, asked = flat(asdict(read_settings(run))), flat(asdict(settings))
     for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
-        if stored.get(key) != asked.get(key):
+        if comparable(key, stored.get(key)) != comparable(key, asked.get(key)):
             raise RunError(
                 f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
                 f"resume it with its own settings, or name another folder"
