@@ -367,6 +367,21 @@ def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_p
         assert not (tmp_path / "out").exists()
 
 
+def test_pictures_are_not_predicted_over_themselves(searched: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "a.jpg"
+    (out / "panoptic").mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(other)
+    for place in (out / "panoptic" / "a.png", out / "a.overlay.png"):
+        Image.new("RGB", (40, 40), "red").save(place)
+        before = place.read_bytes()
+        inputs = [place, other] if place.parent == out else [place]
+        with pytest.raises(DataError, match=rf"{place.name} would be written over.*--out"):
+            predict_pictures(searched, inputs, out)
+        assert place.read_bytes() == before
+        assert not (out / "panoptic.json").exists()
+        place.unlink()
+
+
 def test_names_that_are_no_utf8_are_shown_as_they_can_be(photographs: Path, tmp_path: Path) -> None:
     """As Windows' zips leave them; a training with such pictures ended at the writing of its page."""
     name = os.fsdecode(b"caf\xe9")
