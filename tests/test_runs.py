@@ -30,6 +30,7 @@ from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
 from ada_segment.runs.settings_file import forget_settings, read_settings, write_settings
+from ada_segment.runs.splits_file import check_names, write_names
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
 
@@ -130,6 +131,62 @@ def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Pat
     with pytest.raises(RunError, match=r"training\.lr = 0\.005, not 0\.001"):
         run_search(small(training__lr=0.001), searched, resume=True)
     assert journal_of(searched) == before
+
+
+def test_a_run_does_not_go_on_with_other_pictures(photographs: Path, tmp_path: Path) -> None:
+    """Those that were learned from could be rewarded then."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(photographs, data)
+    file = data / "panoptic_train.json"
+    before, root = file.read_text(), json.loads(file.read_text())
+    for key, folder in (("images", data / "images" / "train"), ("annotations", data / "panoptic_train")):
+        entry = dict(root[key][0])
+        new = f"new-{entry['file_name']}"
+        with Image.open(folder / entry["file_name"]) as picture:
+            if key == "images":
+                picture.putpixel((0, 0), (1, 2, 3))  # or it would be a copy
+            picture.save(folder / new)
+        number = {"id": 999} if key == "images" else {"image_id": 999}
+        root[key].insert(0, entry | {"file_name": new} | number)
+    settings = small(data__source=str(data), search__members=1, search__rounds=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(settings, run, observer=Interrupts(2))
+    kept = (run / "splits.json").read_bytes()
+    assert [len(names) for names in json.loads(kept).values()] == [12, 4, 4]
+    file.write_text(json.dumps(root))
+    with pytest.raises(RunError, match=r"started with 12 train pictures, and data\.source = .* gives 13 now") as error:
+        run_search(settings, run, resume=True)
+    assert "another folder" in str(error.value)
+    assert (run / "splits.json").read_bytes() == kept
+    file.write_text(before)
+    run_search(settings, run, resume=True)
+    assert (run / "metrics.json").exists()
+
+
+def test_what_is_another_picture_is_said(tmp_path: Path) -> None:
+    names = {"train": ["a", "b"], "reward": ["c"], "test": ["a"]}
+    write_names(tmp_path, names)
+    write_names(tmp_path, names | {"test": ["z"]})  # nothing was learned yet
+    check_names(tmp_path, names, source="D")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "round-00000.safetensors").touch()
+    write_names(tmp_path, names)
+    check_names(tmp_path, names | {"test": ["z"]}, source="D")
+    for other, said in (
+        ({"train": ["a"], "reward": ["b", "c"]}, r"2 train pictures.* = D gives 1 now: b is a reward picture now\. "),
+        ({"reward": ["a"]}, r"1 reward pictures.*: a was a train picture and c is gone\. "),
+        ({"train": ["b", "a"]}, "in another order"),
+        ({"test": ["b", "z"]}, r"test pictures.*: b is new\. "),
+    ):
+        with pytest.raises(RunError, match=said):
+            check_names(tmp_path, {**names, "test": ["z"], **other}, source="D")
+    for damage in ("{", "[]", '{"train": 1}', "[" * 100_000):
+        (tmp_path / "splits.json").write_text(damage)
+        with pytest.raises(RunError, match=r"splits\.json cannot be read .*delete it to go on"):
+            check_names(tmp_path, names, source="D")
+    (tmp_path / "splits.json").unlink()
+    check_names(tmp_path, names, source="D")  # as of a run from before
+    check_names(tmp_path, {}, source="scenes")
 
 
 def test_what_a_program_started_is_not_resumed_by_a_command(searched: Path, tmp_path: Path) -> None:
@@ -451,7 +508,7 @@ def test_a_start_that_fails_leaves_the_folder_to_the_next(tmp_path: Path, monkey
 
 
 def test_what_a_start_that_fails_may_go_on_by_is_left(tmp_path: Path) -> None:
-    write_settings(tmp_path / "run", small())
+    write_settings(tmp_path / "run", small(), {"train": ["a"], "reward": ["b"], "test": ["c"]})
     (tmp_path / "run" / "tensorboard").mkdir()
     forget_settings(tmp_path / "run")
     assert read_settings(tmp_path / "run") == small()

@@ -10,6 +10,8 @@ from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
 from ada_segment.report.run_files import WHERE_AND_HOW, comparable, flat
+from ada_segment.runs.splits_file import FILE_NAME as SPLITS
+from ada_segment.runs.splits_file import Names, write_names
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
@@ -18,8 +20,13 @@ BEFORE = {"model.aligned_masks": False}
 """How runs were trained that do not have these settings yet."""
 
 
-def write_settings(run: Path, settings: Settings) -> bool:
+def write_settings(run: Path, settings: Settings, names: Names | None = None) -> bool:
     """Write the resolved settings to the run folder, which is made; whether there were none before.
+
+    Args:
+        run: the run folder.
+        settings: of the run.
+        names: of its pictures, to be written beside them.
 
     Raises:
         RunError: another process has the folder, or has begun a run with other settings there.
@@ -30,14 +37,16 @@ def write_settings(run: Path, settings: Settings) -> bool:
         if known:
             check_same(run, settings)
         write_text(run / FILE_NAME, to_yaml(settings))
+        write_names(run, names or {})
     return not known
 
 
 def forget_settings(run: Path) -> None:
     """Take back what `write_settings` has done for a run that came to nothing, unless another process has begun it."""
     with suppress(OSError, RunError), claimed(run):
-        if [path.name for path in run.iterdir()] == [FILE_NAME]:  # with anything else, they are what it can go on by
-            (run / FILE_NAME).unlink()
+        if {path.name for path in run.iterdir()} <= {FILE_NAME, SPLITS}:  # else they are what it can go on by
+            for name in (SPLITS, FILE_NAME):
+                (run / name).unlink(missing_ok=True)
             run.rmdir()
 
 
