@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import random
 import re
 from pathlib import Path
@@ -23,6 +24,7 @@ from rich.console import Console
 from ada_segment.errors import RunError
 from ada_segment.report.arm_figures import draw_arms
 from ada_segment.report.arms import alone, differences, group_runs, of_arm
+from ada_segment.report.page import write_page
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
 from ada_segment.report.run_files import WHERE_AND_HOW, Run, read_pair, read_run
 from ada_segment.report.student import estimate, quantile
@@ -153,6 +155,15 @@ def test_of_one_arm_no_difference_is_told(tmp_path: Path) -> None:
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(arms_table([made(tmp_path, "pbt", seed) for seed in range(2)]))
     assert "nothing on the same data" not in console.export_text()
+
+
+def test_names_that_are_no_utf8_are_drawn_as_they_can_be(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    runs = [made(tmp_path, "default", 0).rename(tmp_path / name), made(tmp_path, "pbt", 0, weights=name)]
+    write_arms_page(runs, tmp_path / "arms.html")
+    assert "weights caf\\udce9" in (tmp_path / "arms.html").read_text(encoding="utf-8")
+    write_page(runs[1], tmp_path / "run.html", baseline=runs[0])
+    write_arm_figures(runs, tmp_path / "figures")
 
 
 def test_without_default_weights_the_first_arm_is_the_reference(tmp_path: Path) -> None:
