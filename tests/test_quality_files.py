@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_data import SHARED, colours
+from made_data import SHARED, colours, write_split
 from PIL import Image
 from slow_quality import slow_counts
 
+from ada_segment.data.annotation_arrays import quick_arrays, slow_arrays, string_from
 from ada_segment.data.annotations import read_annotations
 from ada_segment.data.coco import CocoPanoptic
 from ada_segment.data.file_quality import quality_of_files
+from ada_segment.data.inspection import Inspection
 from ada_segment.data.png import read_ids
 from ada_segment.errors import DataError
 from ada_segment.panoptic.panoptic_map import PanopticMap, Segment
@@ -145,3 +147,44 @@ def test_a_crowd_of_stuff_is_a_crowd_as_in_the_reference(things: bool, tmp_path:
         quality = found[label]
         assert quality is not None
         assert [quality.tp, quality.fp, quality.fn] == counts[:3] == [1, 0, 0], label
+
+
+def two_files(folder: Path, names: list[str], *, bare: bool = False) -> tuple[Path, Path]:
+    """A truth, and a prediction that is it with other names of pictures; bare: with none."""
+    write_split(folder, "val", pictures=len(names))
+    truth = folder / "panoptic_val.json"
+    root = json.loads(truth.read_text())
+    for image, name in zip(root["images"], names, strict=True):
+        image["file_name"] = name
+    root["images"] += [None, {"id": "x"}, {"id": 50}]
+    if bare:
+        del root["images"]
+    prediction = folder / "pred.json"
+    prediction.write_text(json.dumps(root))
+    (folder / "pred").symlink_to(folder / "panoptic_val")
+    return truth, prediction
+
+
+def test_an_id_that_stands_for_other_pictures_is_refused(tmp_path: Path) -> None:
+    """As in predictions that were made in another order than the truth's: they gave a wrong PQ without a word."""
+    truth, prediction = two_files(tmp_path, ["0001.jpg", "0000.jpg", "0002.jpg"])
+    with pytest.raises(
+        DataError, match=r"pred\.json calls image id 50 0001\.jpg, which is 0000\.jpg in .*2 of 3"
+    ) as no:
+        quality_of_files(truth, prediction)
+    assert "take `images` out" in str(no.value)
+
+
+@pytest.mark.parametrize("names", [["a/0000.png", "0001.jpg"], ["C:\\a\\0000.png", "0001"], []])
+def test_folders_and_endings_of_names_may_differ(names: list[str], tmp_path: Path) -> None:
+    truth, prediction = two_files(tmp_path, names or ["x", "y"], bare=not names)
+    assert quality_of_files(truth, prediction).compute().pq == 1
+
+
+def test_names_of_a_prediction_are_read_alike_quickly_and_entry_by_entry(tmp_path: Path) -> None:
+    truth, prediction = two_files(tmp_path, ["x", "y"])
+    categories = read_annotations(truth).categories
+    _, quick = quick_arrays(Inspection(prediction), json.loads(prediction.read_text()), categories)
+    slow = slow_arrays(read_annotations(prediction, categories=categories))
+    assert [string_from(quick, "name", place) for place in range(2)] == ["x", "y"]
+    assert all(np.array_equal(quick[key], slow[key]) for key in slow)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import random
 import re
 from pathlib import Path
@@ -23,8 +24,9 @@ from rich.console import Console
 from ada_segment.errors import RunError
 from ada_segment.report.arm_figures import draw_arms
 from ada_segment.report.arms import alone, differences, group_runs, of_arm
+from ada_segment.report.page import write_page
 from ada_segment.report.page_arms import render_arms_page, write_arm_figures, write_arms_page
-from ada_segment.report.run_files import Run, read_run
+from ada_segment.report.run_files import WHERE_AND_HOW, Run, read_pair, read_run
 from ada_segment.report.student import estimate, quantile
 from ada_segment.report.tables import arms_table, comparison
 from ada_segment.report.wording import score
@@ -115,6 +117,53 @@ def test_what_sets_arms_apart_is_in_their_names(tmp_path: Path) -> None:
 def test_where_a_run_was_computed_makes_no_arm(tmp_path: Path) -> None:
     runs = [made(tmp_path, "pbt", 0), made(tmp_path, "pbt", 1, executor="processes", workers=4)]
     assert len(group_runs(read(*runs))) == 1
+
+
+def test_settings_read_back_make_no_arm(tmp_path: Path) -> None:
+    """`--config RUN/config.yaml` makes 1.0 of a default of 1, and lists of tuples."""
+    settings = {"seed": 0, "data": {"source": "scenes"}, "training": {"lr": 1, "betas": [1, 0.5], "ema": True}}
+    runs = [made(tmp_path, "pbt", 0) for _ in range(3)]
+    for seed, run in enumerate(runs):
+        training = {"lr": 1.0, "betas": [1.0, 0.5], "ema": True} if seed else settings["training"]
+        (run / "config.yaml").write_text(yaml.safe_dump(settings | {"seed": seed, "training": training}))
+    assert len(group_runs(read(*runs))) == 1
+    (runs[2] / "config.yaml").write_text(yaml.safe_dump(settings | {"training": {"lr": 1, "betas": [1, 0.5]}}))
+    assert len(group_runs(read(*runs))) == 2
+
+
+@pytest.mark.parametrize("key", sorted(WHERE_AND_HOW))
+def test_what_may_change_at_a_resume_makes_no_arm(tmp_path: Path, key: str) -> None:
+    runs = [made(tmp_path, "pbt", 0), made(tmp_path, "pbt", 1, **{key.removeprefix("search."): 7})]
+    assert len(group_runs(read(*runs))) == 1
+
+
+def test_a_folder_is_one_by_all_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("streets")
+    sources = ("streets", str(tmp_path / "streets"), "link")
+    runs = [made(tmp_path, "pbt", seed, source=source) for seed, source in enumerate(sources)]
+    base = [made(tmp_path, "default", seed, source=source) for seed, source in enumerate(reversed(sources))]
+    arms = group_runs(read(*runs, *base))
+    assert [(len(arm.runs), one.also) for arm, one in zip(arms, [*differences(arms)] * 2, strict=True)] == [(3, "")] * 2
+    read_pair(runs[0], base[0])
+    other = made(tmp_path, "default", 0, source=str(tmp_path / "scenes"))  # which is not "scenes"
+    with pytest.raises(RunError, match="test pictures differ"):
+        read_pair(made(tmp_path, "pbt", 0), other)
+
+
+def test_of_one_arm_no_difference_is_told(tmp_path: Path) -> None:
+    console = Console(record=True, width=160, file=io.StringIO())
+    console.print(arms_table([made(tmp_path, "pbt", seed) for seed in range(2)]))
+    assert "nothing on the same data" not in console.export_text()
+
+
+def test_names_that_are_no_utf8_are_drawn_as_they_can_be(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    runs = [made(tmp_path, "default", 0).rename(tmp_path / name), made(tmp_path, "pbt", 0, weights=name)]
+    write_arms_page(runs, tmp_path / "arms.html")
+    assert "weights caf\\udce9" in (tmp_path / "arms.html").read_text(encoding="utf-8")
+    write_page(runs[1], tmp_path / "run.html", baseline=runs[0])
+    write_arm_figures(runs, tmp_path / "figures")
 
 
 def test_without_default_weights_the_first_arm_is_the_reference(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from ada_segment.data.writing import write_scenes
 from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
+from ada_segment.report.page import write_page
 from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
 from ada_segment.runs.settings_file import forget_settings, read_settings, write_settings
+from ada_segment.runs.splits_file import check_names, write_names
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
 
@@ -128,6 +131,62 @@ def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Pat
     with pytest.raises(RunError, match=r"training\.lr = 0\.005, not 0\.001"):
         run_search(small(training__lr=0.001), searched, resume=True)
     assert journal_of(searched) == before
+
+
+def test_a_run_does_not_go_on_with_other_pictures(photographs: Path, tmp_path: Path) -> None:
+    """Those that were learned from could be rewarded then."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(photographs, data)
+    file = data / "panoptic_train.json"
+    before, root = file.read_text(), json.loads(file.read_text())
+    for key, folder in (("images", data / "images" / "train"), ("annotations", data / "panoptic_train")):
+        entry = dict(root[key][0])
+        new = f"new-{entry['file_name']}"
+        with Image.open(folder / entry["file_name"]) as picture:
+            if key == "images":
+                picture.putpixel((0, 0), (1, 2, 3))  # or it would be a copy
+            picture.save(folder / new)
+        number = {"id": 999} if key == "images" else {"image_id": 999}
+        root[key].insert(0, entry | {"file_name": new} | number)
+    settings = small(data__source=str(data), search__members=1, search__rounds=2)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(settings, run, observer=Interrupts(2))
+    kept = (run / "splits.json").read_bytes()
+    assert [len(names) for names in json.loads(kept).values()] == [12, 4, 4]
+    file.write_text(json.dumps(root))
+    with pytest.raises(RunError, match=r"started with 12 train pictures, and data\.source = .* gives 13 now") as error:
+        run_search(settings, run, resume=True)
+    assert "another folder" in str(error.value)
+    assert (run / "splits.json").read_bytes() == kept
+    file.write_text(before)
+    run_search(settings, run, resume=True)
+    assert (run / "metrics.json").exists()
+
+
+def test_what_is_another_picture_is_said(tmp_path: Path) -> None:
+    names = {"train": ["a", "b"], "reward": ["c"], "test": ["a"]}
+    write_names(tmp_path, names)
+    write_names(tmp_path, names | {"test": ["z"]})  # nothing was learned yet
+    check_names(tmp_path, names, source="D")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "round-00000.safetensors").touch()
+    write_names(tmp_path, names)
+    check_names(tmp_path, names | {"test": ["z"]}, source="D")
+    for other, said in (
+        ({"train": ["a"], "reward": ["b", "c"]}, r"2 train pictures.* = D gives 1 now: b is a reward picture now\. "),
+        ({"reward": ["a"]}, r"1 reward pictures.*: a was a train picture and c is gone\. "),
+        ({"train": ["b", "a"]}, "in another order"),
+        ({"test": ["b", "z"]}, r"test pictures.*: b is new\. "),
+    ):
+        with pytest.raises(RunError, match=said):
+            check_names(tmp_path, {**names, "test": ["z"], **other}, source="D")
+    for damage in ("{", "[]", '{"train": 1}', "[" * 100_000):
+        (tmp_path / "splits.json").write_text(damage)
+        with pytest.raises(RunError, match=r"splits\.json cannot be read .*delete it to go on"):
+            check_names(tmp_path, names, source="D")
+    (tmp_path / "splits.json").unlink()
+    check_names(tmp_path, names, source="D")  # as of a run from before
+    check_names(tmp_path, {}, source="scenes")
 
 
 def test_what_a_program_started_is_not_resumed_by_a_command(searched: Path, tmp_path: Path) -> None:
@@ -365,6 +424,44 @@ def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_p
         assert not (tmp_path / "out").exists()
 
 
+def test_pictures_are_not_predicted_over_themselves(searched: Path, tmp_path: Path) -> None:
+    out, other = tmp_path / "out", tmp_path / "a.jpg"
+    (out / "panoptic").mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(other)
+    for place in (out / "panoptic" / "a.png", out / "a.overlay.png"):
+        Image.new("RGB", (40, 40), "red").save(place)
+        before = place.read_bytes()
+        inputs = [place, other] if place.parent == out else [place]
+        with pytest.raises(DataError, match=rf"{place.name} would be written over.*--out"):
+            predict_pictures(searched, inputs, out)
+        assert place.read_bytes() == before
+        assert not (out / "panoptic.json").exists()
+        place.unlink()
+
+
+def test_names_that_are_no_utf8_are_shown_as_they_can_be(photographs: Path, tmp_path: Path) -> None:
+    """As Windows' zips leave them; a training with such pictures ended at the writing of its page."""
+    name = os.fsdecode(b"caf\xe9")
+    data = tmp_path / "data"
+    shutil.copytree(photographs, data)
+    for split in ("train", "val"):
+        file = data / f"panoptic_{split}.json"
+        root = json.loads(file.read_text())
+        for key, folder in (("images", data / "images" / split), ("annotations", data / f"panoptic_{split}")):
+            for place, entry in enumerate(root[key]):
+                new = f"{place}{name}.png"
+                (folder / entry["file_name"]).rename(folder / new)
+                entry["file_name"] = new
+        file.write_text(json.dumps(root))
+    run = tmp_path / "run"
+    settings = small(data__source=str(data), search__members=1, search__rounds=1)
+    run_search(settings, run, tensorboard=find_spec("tensorboard") is not None)
+    run_search(settings, run, resume=True)
+    write_page(run, run / "report.html")
+    assert "caf\\udce9.png" in (run / "report.html").read_text(encoding="utf-8")
+    assert any(name in picture["name"] for picture in json.loads((run / "examples.json").read_text())["pictures"])
+
+
 def test_a_run_that_has_not_ended_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_search(small(), tmp_path / "run", observer=Interrupts(3))
@@ -411,13 +508,21 @@ def test_a_start_that_fails_leaves_the_folder_to_the_next(tmp_path: Path, monkey
 
 
 def test_what_a_start_that_fails_may_go_on_by_is_left(tmp_path: Path) -> None:
-    write_settings(tmp_path / "run", small())
+    write_settings(tmp_path / "run", small(), {"train": ["a"], "reward": ["b"], "test": ["c"]})
     (tmp_path / "run" / "tensorboard").mkdir()
     forget_settings(tmp_path / "run")
     assert read_settings(tmp_path / "run") == small()
     (tmp_path / "run" / "tensorboard").rmdir()
     forget_settings(tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_data_is_one_by_all_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_settings(tmp_path / "run", small(data__source="streets"))
+    write_settings(tmp_path / "run", small(data__source=str(tmp_path / "streets")))
+    with pytest.raises(RunError, match=r"was started with data\.source"):
+        write_settings(tmp_path / "run", small(data__source="fields"))
 
 
 def test_a_run_from_before_masks_were_aligned_goes_on_as_it_was(tmp_path: Path) -> None:

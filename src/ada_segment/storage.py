@@ -86,8 +86,13 @@ def _flush_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, whole or not at all."""
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write `text` to `path` as UTF-8, whole or not at all; what is in it of names that are no UTF-8 as `printable`."""
+    write_whole(path, lambda temporary: temporary.write_text(printable(text), encoding="utf-8"))
+
+
+def printable(text: str) -> str:
+    r"""Text that UTF-8 has: bytes of a file name that are none, as Windows' zips leave them, become "\udce9"."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def write_json(path: Path, value: object) -> None:

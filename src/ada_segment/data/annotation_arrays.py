@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ada_segment.data.annotations import Annotations, Picture, inspect_annotations, inspect_categories
+from ada_segment.data.annotations import Annotations, Picture, inspect_annotations, inspect_categories, told_names
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.problems import refuse_fatal
 from ada_segment.panoptic.categories import Categories
@@ -38,7 +38,7 @@ def read_arrays(
     Args:
         found: the file.
         categories: the classes, where they are known already; then the file is a prediction's, of which only
-            `annotations` are looked at.
+            `annotations` are looked at, and `images` for the names of pictures.
         tolerated: kinds of problem that are none here.
         stuff_crowds: whether stuff can be a crowd; else it is none, whatever the file says.
 
@@ -70,7 +70,8 @@ def quick_arrays(
         names, sides = _pictures(found, root["images"], annotated, ordered)
         _want(any(annotation["segments_info"] for annotation in annotations))
     else:
-        names, sides = [""] * len(masks), [(-1, -1)] * len(masks)
+        told = told_names(root)
+        names, sides = [told.get(number, "") for number in annotated.tolist()], [(-1, -1)] * len(masks)
     _want(not found.problems)
 
     lists = [annotation["segments_info"] for annotation in annotations]

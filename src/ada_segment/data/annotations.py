@@ -24,7 +24,8 @@ class Picture:
 
     Attributes:
         image_id: what annotations refer to.
-        file_name: of the picture, within the folder of pictures; empty in a prediction.
+        file_name: of the picture, within the folder of pictures; of a prediction as its `images` tell, empty where
+            they do not.
         mask_name: of the PNG of segment ids, within the folder of those.
         height, width: in pixels, None where the file does not tell.
         segments: their areas are as stated, -1 where they are not; only the pixels can be trusted.
@@ -56,7 +57,7 @@ def read_annotations(path: Path, *, categories: Categories | None = None) -> Ann
     Args:
         path: the file.
         categories: the classes, where they are known already; then the file is a prediction's, of which only
-            `annotations` are looked at.
+            `annotations` are looked at, and `images` for the names of pictures.
     """
     found = Inspection(path)
     root = found.load()
@@ -106,6 +107,14 @@ def inspect_categories(found: Inspection, root: dict[str, Any]) -> Categories:
     return categories
 
 
+def told_names(root: dict[str, Any]) -> dict[int, str]:
+    """Names of pictures by image id, as far as a prediction's `images` tell; it need not have any."""
+    images = root.get("images")
+    entries = [image for image in images if isinstance(image, dict)] if isinstance(images, list) else []
+    pairs = [(image.get("id"), image.get("file_name")) for image in entries]
+    return {number: name for number, name in pairs if isinstance(number, int) and isinstance(name, str)}
+
+
 def _images(found: Inspection, root: dict[str, Any]) -> dict[int, dict[str, Any]]:
     images: dict[int, dict[str, Any]] = {}
     names: set[str] = set()
@@ -128,7 +137,8 @@ def _pictures(
     categories: Categories,
     stuff_crowds: bool,
 ) -> Iterator[Picture]:
-    """The annotated pictures; `images` is None in a prediction, where nothing depends on them."""
+    """The annotated pictures; `images` is None in a prediction, where but their names nothing depends on them."""
+    told = told_names(root) if images is None else {}
     seen: set[int] = set()
     masks: set[str] = set()
     for entry in found.entries(root, "annotations", {"image_id": int, "file_name": str, "segments_info": list}):
@@ -153,7 +163,7 @@ def _pictures(
             segments, boxes = _segments(found, entry, categories, stuff_crowds)
             yield Picture(
                 image_id=number,
-                file_name=image.get("file_name", ""),
+                file_name=image.get("file_name", told.get(number, "")),
                 mask_name=mask_name,
                 height=_size(image.get("height")),
                 width=_size(image.get("width")),

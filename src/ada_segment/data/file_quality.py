@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,12 @@ def quality_of_files(
 ) -> PanopticQuality:
     """PQ of predicted COCO panoptic files against true ones.
 
-    Pictures are matched by their image id. A picture that the prediction lacks is an error; one that the truth lacks
-    is left out, as the reference evaluator does.
+    Pictures are matched by their image id. A picture that the prediction lacks is an error, and one that has another
+    name in either file, folder and ending aside; one that the truth lacks is left out, as the reference evaluator does.
 
     Args:
         truth, prediction: JSON files, each with its PNGs in the folder of its name without the ending. The prediction
-            needs `annotations` only; classes are the truth's.
+            needs `annotations` only; classes are the truth's. Names of its pictures are those in `images`.
         processes: how many work at it; they are closed at the end, whatever happens.
         thresholds: see `PanopticQuality`.
 
@@ -51,9 +51,10 @@ def quality_of_files(
         first = missing[0]
         raise DataError(
             f"{prediction} has no annotation of {len(missing)} pictures of {truth}, image id {first.image_id} "
-            f"({first.name}) for one; predict all pictures"
+            f"({first.picture or first.mask.name}) for one; predict all pictures"
         )
     pairs = [(predicted[one.image_id], one) for one in true]
+    _refuse_mixed(pairs, prediction, truth)
     quality = PanopticQuality(categories, thresholds=thresholds)
     for part in _parts(pairs, categories, tuple(thresholds), processes):
         quality.merge(part)
@@ -62,10 +63,10 @@ def quality_of_files(
 
 @dataclass(frozen=True, slots=True)
 class _FileMap:
-    """What a JSON file says of one picture, with its PNG and its name; the rest is as in `ColourMap`."""
+    """What a JSON file says of one picture, with its PNG, and its name if it tells; the rest is as in `ColourMap`."""
 
     image_id: int
-    name: str
+    picture: str
     mask: Path
     ids: NDArray[np.int32]
     labels: NDArray[np.int32]
@@ -83,13 +84,35 @@ def _maps(arrays: Arrays, folder: Path) -> list[_FileMap]:
         zip(arrays["image_id"].tolist(), arrays["segment_end"].tolist(), strict=True)
     ):
         mask = string_from(arrays, "mask", index)
-        name = string_from(arrays, "name", index) or mask
+        name = string_from(arrays, "name", index)
         maps.append(_FileMap(image_id, name, folder / mask, ids[start:end], labels[start:end], crowd[start:end]))
         start = end
     return maps
 
 
 _Pair = tuple[_FileMap, _FileMap]
+
+
+def _refuse_mixed(pairs: list[_Pair], prediction: Path, truth: Path) -> None:
+    """Refuse ids that stand for other pictures in either file, as far as both tell.
+
+    Raises:
+        DataError: names the first.
+    """
+    named = [(one, true) for one, true in pairs if one.picture and true.picture]
+    if mixed := [(one, true) for one, true in named if _stem(one.picture) != _stem(true.picture)]:
+        one, true = mixed[0]
+        raise DataError(
+            f"{prediction} calls image id {one.image_id} {one.picture}, which is {true.picture} in {truth} "
+            f"({len(mixed)} of {len(pairs)} differ): number the pictures of the prediction as the truth does, as "
+            f"`ada-segment evaluate --predictions` does; where they are the same under other names, take `images` out "
+            f"of {prediction.name}"
+        )
+
+
+def _stem(name: str) -> str:
+    """A file name without folder, of whatever system, and ending."""
+    return PureWindowsPath(name).stem
 
 
 def _parts(

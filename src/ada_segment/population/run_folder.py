@@ -20,12 +20,12 @@ BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"
 PART = "part-"
 KEPT = 2
-# The command line writes its resolved settings before the search starts.
-ALLOWED_BEFORE = {"config.yaml"}
+# The command line writes its resolved settings, and the names of its pictures, before the search starts.
+ALLOWED_BEFORE = {"config.yaml", "splits.json"}
 # And an observer of a search that is resumed its events, which may be stopped before the first round.
 ALLOWED_AT_RESUME = {"tensorboard", CHECKPOINTS}
 # All that is written there while nobody else may.
-WRITTEN = ("config.yaml", journal.FILE_NAME, schedule.FILE_NAME, "best.*", "controller.*")
+WRITTEN = (*sorted(ALLOWED_BEFORE), journal.FILE_NAME, schedule.FILE_NAME, "best.*", "controller.*")
 WRITTEN_AS_CHECKPOINTS = ("round-*", f"{PART}*")
 
 
@@ -318,7 +318,7 @@ def refuse_used(path: Path) -> None:
     """Refuse a path at which a new run would overwrite something.
 
     Raises:
-        RunError: it is a file, or a folder that holds more than settings.
+        RunError: it is a file, or a folder that holds more than settings and names of pictures.
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; name a folder for the run")

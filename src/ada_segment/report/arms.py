@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.errors import RunError
-from ada_segment.report.run_files import Run, flat
+from ada_segment.report.run_files import WHERE_AND_HOW, Run, comparable, flat
 from ada_segment.report.student import Estimate, estimate
 
-# Settings that say where a run is computed, or only which of an arm's runs it is.
-ASIDE = {
-    *("seed", "search.executor", "search.workers", "search.ray_address", "search.checkpoint_minutes"),
-    "training.workers",
-}
+# Settings that say where and how a run is computed, or only which of an arm's runs it is.
+ASIDE = {"seed", "training.workers"} | WHERE_AND_HOW
 MEASURES = {
     "tuned all": "PQ, %",
     "tuned things": "PQ of things, %",
@@ -69,7 +66,7 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     trees = [flat(run.settings or run.identity) for run in runs]
     groups: dict[str, list[int]] = {}
     for place, tree in enumerate(trees):
-        same = {key: value for key, value in tree.items() if key not in ASIDE}
+        same = {key: comparable(key, value) for key, value in tree.items() if key not in ASIDE}
         groups.setdefault(repr(sorted(same.items())) if same else str(runs[place].path), []).append(place)
     for places in groups.values():
         _refuse_twins([runs[place] for place in places])
@@ -95,7 +92,9 @@ def differences(arms: Sequence[Arm]) -> list[Difference]:
     Of several the one that differs in the fewest other settings. Arms with other test pictures are not compared.
     """
     references = [arm for arm in arms if arm.is_default] or list(arms[:1])
-    pictures = {arm.name: arm.runs[0].test_pictures for arm in arms}
+    pictures = {
+        arm.name: {key: comparable(key, value) for key, value in arm.runs[0].test_pictures.items()} for arm in arms
+    }
     found = []
     for arm in arms:
         before = references[: references.index(arm)] if arm in references else references
@@ -163,8 +162,13 @@ def _conditions(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _apart(arm: Arm, other: Arm) -> list[str]:
     """Conditions in which two arms differ."""
-    keys = sorted({*arm.conditions, *other.conditions})
-    return [key for key in keys if arm.conditions.get(key) != other.conditions.get(key)]
+    return _differing(arm.conditions, other.conditions)
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Keys of what is set otherwise in two trees by dotted key."""
+    keys = sorted({*one, *other})
+    return [key for key in keys if comparable(key, one.get(key)) != comparable(key, other.get(key))]
 
 
 def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:
@@ -173,7 +177,7 @@ def _names(firsts: Sequence[tuple[Run, Mapping[str, Any]]]) -> list[str]:
     names = []
     for main, (_, tree) in zip(mains, firsts, strict=True):
         rivals = [other for name, (_, other) in zip(mains, firsts, strict=True) if name == main and other is not tree]
-        keys = {key for other in rivals for key in {*tree, *other} if tree.get(key) != other.get(key)} - ASIDE
+        keys = {key for other in rivals for key in _differing(tree, other)} - ASIDE
         told = ", ".join(f"{key.rpartition('.')[2]} {tree.get(key)}" for key in sorted(keys))
         names.append(f"{main} ({told})" if told else main)
     for fallback in ([run.path.name for run, _ in firsts], [str(run.path) for run, _ in firsts]):

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ada_segment.report.colours import DASHES, GREY, LineStyle, loss_styles
+from ada_segment.storage import printable
 
 SIZE = (4.8, 3.2)  # inches; two side by side fill a page, one fills a phone
 LEGEND_ROWS = 12  # more losses are listed below the figure, in columns
@@ -82,8 +83,9 @@ def add_legend(
 
 
 def shown(name: str) -> str:
-    """A name as text of a figure: a leading underscore would hide it from matplotlib, a dollar sign start a formula."""
-    return name.replace("$", r"\$").replace("_", "\u200b_", name.startswith("_"))
+    """A name as text of a figure: a leading underscore would hide it from matplotlib, a dollar sign start a formula,
+    and what is no UTF-8 cannot be drawn."""
+    return printable(name).replace("$", r"\$").replace("_", "\u200b_", name.startswith("_"))
 
 
 def hatch(areas: Iterable[Artist], styles: Iterable[LineStyle]) -> None:

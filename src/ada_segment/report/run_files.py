@@ -1,7 +1,9 @@
 """What a run folder holds, as far as it is there yet."""
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,13 @@ REWARDS = {
 PICTURES = 12  # most that are shown
 SCENES_DRAWN_BY = ("data.scenes_test", "data.split_seed", "augmentation.size")
 """What sets generated test pictures apart; those of a folder are all that its val holds."""
+WHERE_AND_HOW = frozenset(
+    f"search.{key}"
+    for key in (
+        "executor", "workers", "time_limit", "restarts", "checkpoint_minutes", "ray_address", "ray_cpus", "ray_gpus",
+    )
+)  # fmt: skip
+"""Settings that do not touch a run's numbers: they may be others when it is resumed, and make no other arm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +134,23 @@ def flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
+def comparable(key: str, value: Any) -> Any:
+    """A setting as it is compared: 10 is 10.0, as YAML may have it, a list a tuple, and a folder one by all its names.
+
+    Args:
+        key: its dotted key.
+        value: what is set.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(comparable(key, item) for item in value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if key == "data.source" and value not in (None, SCENES):
+        with suppress(ValueError):  # a name that no file can have
+            return os.path.realpath(str(value))
+    return value
+
+
 def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
     """A run and the one that it is compared with, if any.
 
@@ -136,13 +162,13 @@ def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
         return run, None
     ours, theirs = run.test_pictures, other.test_pictures
     for key in sorted(ours.keys() & theirs.keys()):
-        if ours[key] != theirs[key]:
+        if comparable(key, ours[key]) != comparable(key, theirs[key]):
             raise RunError(
                 f"{path} has {key} = {ours[key]}, and {baseline} has {theirs[key]}: their test pictures differ, "
                 "and so their PQ cannot be compared; name a baseline on the same data"
             )
     for key in sorted(run.data.keys() & other.data.keys()):
-        if run.data[key] != other.data[key]:
+        if comparable(f"data.{key}", run.data[key]) != comparable(f"data.{key}", other.data[key]):
             raise RunError(
                 f"{path} has data.{key} = {run.data[key]}, and {baseline} has {other.data[key]}: their reward pictures "
                 f"differ, and so their curves cannot be laid over each other; `ada-segment report {path} {baseline}` "

@@ -178,7 +178,7 @@ def arms_table(paths: Sequence[Path]) -> RenderableType:
     for arm in arms:
         other = against.get(arm.name)
         gap = None if other is None else of_pairs(pairs_measured(other, runs, measure), runs, measure)
-        nothing = "nothing on the same data" if arm in left else ""
+        nothing = "nothing on the same data" if arm in left and len(arms) > 1 else ""
         cells = (_interval(of_arm(arm, measure)), nothing if other is None else _interval(gap, sign=True))
         table.add_row(Text(arm.name), str(len(arm.runs)), *cells)
     notes = "95 % intervals by Student's t; of one seed there is none."

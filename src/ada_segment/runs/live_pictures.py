@@ -14,7 +14,7 @@ from ada_segment.panoptic.merge import Thresholds, merge
 from ada_segment.population.observer import Silent
 from ada_segment.population.run_folder import BEST
 from ada_segment.report.overlay import contact_sheet, sheet_row
-from ada_segment.storage import load_state
+from ada_segment.storage import load_state, printable
 from ada_segment.training.evaluation import predict_all
 from ada_segment.training.member import PanopticMember, network_state
 
@@ -65,5 +65,7 @@ class LivePictures(Silent):
         for place, (prediction, truth) in enumerate(zip(predictions, truths, strict=True)):
             sample = self._pictures[place]
             merged = merge(prediction, Thresholds(), categories.thing_ids)
-            drawn[sample.name] = contact_sheet([sheet_row(sample.image, [truth, merged], categories)], cell=320)
+            drawn[printable(sample.name)] = contact_sheet(
+                [sheet_row(sample.image, [truth, merged], categories)], cell=320
+            )
         return drawn

@@ -1,6 +1,7 @@
 """The stored model of a run on pictures without truth: overlays to look at, COCO panoptic files to work with."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,8 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
 
     Raises:
         RunError: the run is not usable, or `out` holds predictions already.
-        DataError: a picture cannot be read, or two have one name; raised before anything is written.
+        DataError: a picture cannot be read, or would be written over, or two have one name; raised before anything is
+            written.
     """
     names = [path.stem for path in pictures]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -41,6 +43,7 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
         read_picture(path)
     if (out / JSON_NAME).exists():
         raise RunError(f"{out / JSON_NAME} exists already; name another folder")
+    _refuse_inputs(pictures, out)
     stored = load_model(run)
     overlays: list[Path] = []
 
@@ -52,6 +55,25 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
 
     write_panoptic(out / JSON_NAME, maps(), stored.categories)
     return overlays
+
+
+def _refuse_inputs(pictures: Sequence[Path], out: Path) -> None:
+    """Refuse to write over a picture that is to be predicted, by whatever name."""
+    inputs = {(state.st_dev, state.st_ino): path for path in pictures for state in [path.stat()]}
+    masks = (out / JSON_NAME).with_suffix("")
+    for path in pictures:
+        for target in (_overlay(path, out), masks / Path(path.name).with_suffix(".png")):
+            with suppress(OSError):  # which is not there
+                state = target.stat()
+                if (known := inputs.get((state.st_dev, state.st_ino))) is not None:
+                    raise DataError(
+                        f"{known} would be written over, since what is predicted of {path} goes to {target}; name "
+                        f"another folder with --out"
+                    )
+
+
+def _overlay(path: Path, out: Path) -> Path:
+    return out / f"{path.stem}.overlay.png"
 
 
 def _predict(stored: StoredModel, path: Path) -> PanopticMap:
@@ -66,6 +88,6 @@ def _predict(stored: StoredModel, path: Path) -> PanopticMap:
 
 def _draw(stored: StoredModel, path: Path, panoptic: PanopticMap, out: Path) -> Path:
     overlay = draw_overlay(read_picture(path), panoptic, stored.categories)
-    target = out / f"{path.stem}.overlay.png"
+    target = _overlay(path, out)
     write_whole(target, lambda temporary: overlay.save(temporary, format="PNG"))
     return target

@@ -27,6 +27,7 @@ from ada_segment.runs.member import build_member, of_the_method
 from ada_segment.runs.member_factory import MemberFactory, on_one_device
 from ada_segment.runs.places import LOCAL, place_of
 from ada_segment.runs.settings_file import FILE_NAME, check_same, forget_settings, write_settings
+from ada_segment.runs.splits_file import check_names, names_of
 from ada_segment.runs.weight_function import is_function, scheduled
 from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.values import did_you_mean
@@ -85,6 +86,9 @@ def run_search(
         refuse_used(out)
     fabric.barrier()
     splits = open_data(settings)
+    names = names_of(splits, settings.data)
+    if resume:
+        check_names(out, names, source=settings.data.source)
 
     # Made before the folder is, since what is wrong with the settings shows here. A local search gets the same one;
     # where workers have members of their own, it takes no room on a GPU.
@@ -100,7 +104,7 @@ def run_search(
     if board is not None:
         show = partial(board.show, "what the best model so far sees")
         told = Several(display, board, LivePictures(out, member=member, dataset=splits.reward, show=show))
-    new = first and write_settings(out, settings)
+    new = first and write_settings(out, settings, names)
     if first:
         # On the display alone: a board would write into the folder, which is not the search's yet.
         counts = [len(part) for part in (splits.train, splits.reward, splits.test)]

@@ -9,24 +9,24 @@ import yaml
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
-from ada_segment.report.run_files import flat
+from ada_segment.report.run_files import WHERE_AND_HOW, comparable, flat
+from ada_segment.runs.splits_file import FILE_NAME as SPLITS
+from ada_segment.runs.splits_file import Names, write_names
 from ada_segment.storage import write_text
 
 FILE_NAME = "config.yaml"
-# What may be another when a run is resumed, since it does not touch its numbers.
-WHERE_AND_HOW = {
-    f"search.{key}"
-    for key in (
-        "executor", "workers", "time_limit", "restarts", "checkpoint_minutes", "ray_address", "ray_cpus", "ray_gpus",
-    )
-}  # fmt: skip
 
 BEFORE = {"model.aligned_masks": False}
 """How runs were trained that do not have these settings yet."""
 
 
-def write_settings(run: Path, settings: Settings) -> bool:
+def write_settings(run: Path, settings: Settings, names: Names | None = None) -> bool:
     """Write the resolved settings to the run folder, which is made; whether there were none before.
+
+    Args:
+        run: the run folder.
+        settings: of the run.
+        names: of its pictures, to be written beside them.
 
     Raises:
         RunError: another process has the folder, or has begun a run with other settings there.
@@ -37,14 +37,16 @@ def write_settings(run: Path, settings: Settings) -> bool:
         if known:
             check_same(run, settings)
         write_text(run / FILE_NAME, to_yaml(settings))
+        write_names(run, names or {})
     return not known
 
 
 def forget_settings(run: Path) -> None:
     """Take back what `write_settings` has done for a run that came to nothing, unless another process has begun it."""
     with suppress(OSError, RunError), claimed(run):
-        if [path.name for path in run.iterdir()] == [FILE_NAME]:  # with anything else, they are what it can go on by
-            (run / FILE_NAME).unlink()
+        if {path.name for path in run.iterdir()} <= {FILE_NAME, SPLITS}:  # else they are what it can go on by
+            for name in (SPLITS, FILE_NAME):
+                (run / name).unlink(missing_ok=True)
             run.rmdir()
 
 
@@ -71,7 +73,7 @@ def check_same(run: Path, settings: Settings) -> None:
     """
     stored, asked = flat(asdict(read_settings(run))), flat(asdict(settings))
     for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
-        if stored.get(key) != asked.get(key):
+        if comparable(key, stored.get(key)) != comparable(key, asked.get(key)):
             raise RunError(
                 f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
                 f"resume it with its own settings, or name another folder"
