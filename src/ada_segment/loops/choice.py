@@ -45,8 +45,10 @@ def choose_weighting(
     elif isinstance(what, str) and what in WEIGHTINGS:
         chosen = make_weighting(what, _needed(losses, what), settings, seed=seed)
         factors, settings = defaults, None
-    elif isinstance(what, Controller) or (isinstance(what, str | Path) and _controllers(what)):
+    elif isinstance(what, Controller):
         chosen, factors = _controlled(what, losses, defaults, groups, epochs), None
+    elif isinstance(what, str | Path) and (paths := _controllers(what)):
+        chosen, factors = _controlled(paths, losses, defaults, groups, epochs), None
     else:
         chosen, factors = _given(what, losses, epochs), None
         if defaults is not None:
@@ -86,7 +88,7 @@ def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weigh
 
 
 def _controlled(
-    what: str | Path | Controller,
+    what: Sequence[str | Path] | Controller,
     losses: Sequence[str] | None,
     defaults: Mapping[str, float] | None,
     groups: Mapping[str, str] | None,
@@ -94,9 +96,9 @@ def _controlled(
 ) -> ControlledWeighting:
     """A controller, stored or at hand, on these losses; defaults and groups not given are those of its search."""
     if epochs is None:
-        of = "" if isinstance(what, Controller) else f" of {', '.join(map(str, _controllers(what)))}"
+        of = "" if isinstance(what, Controller) else f" of {', '.join(map(str, what))}"
         raise ConfigError(f"the controller{of} goes by the share of the training that is done; give epochs")
-    controller = what if isinstance(what, Controller) else load_controller(*_controllers(what))
+    controller = what if isinstance(what, Controller) else load_controller(*what)
     about = controller.about()
     names = tuple(losses) if losses is not None else controller.losses
     defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})

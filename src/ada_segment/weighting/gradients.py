@@ -65,10 +65,10 @@ def gramian(losses: Mapping[str, Tensor], parameters: Sequence[Tensor], average:
         LossError: losses have gradients, but none with respect to `parameters`.
     """
     found = [_gradients(loss, parameters) for loss in losses.values()]
-    alone = {name: row for (name, loss), row in zip(losses.items(), found, strict=True) if loss.requires_grad}
-    if alone and all(gradient is None for row in alone.values() for gradient in row):
+    learning = [name for name, loss in losses.items() if loss.requires_grad]
+    if learning and all(gradient is None for row in found for gradient in row):
         raise LossError(
-            f"losses {', '.join(alone)} reach none of the shared parameters; name parameters of the model that is "
+            f"losses {', '.join(learning)} reach none of the shared parameters; name parameters of the model that is "
             "trained (those of a copy are others), or leave `shared` out"
         )
     rows = [_flat(row, parameters) for row in found]
