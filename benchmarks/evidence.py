@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import results_file
 import torch
+from imagenet_weights import PRETRAINED
 
 from ada_segment.config import Settings, resolve
 from ada_segment.controller.space import LogWeights
@@ -142,6 +143,16 @@ FACADES_WHOLE = {
     "search.rounds": 24,
 }  # whole pictures: a step takes a core of a CPU ten seconds, and a GPU a fifth of one
 
+IMAGENET = {
+    "model.backbone": "timm:tf_efficientnet_lite0",
+    "model.pretrained": str(PRETRAINED),
+    "model.aligned_masks": True,
+    "training.lr": 0.001,
+}
+FACADES_IMAGENET = (
+    FACADES_WHOLE | IMAGENET | {"data.group_by": r"\d{8}_\d{4}|IMG_\d{3}", "search.rounds": 16}
+)  # crops of one photograph, and series, on one side of the split
+
 REGIMES = {
     "scenes-ema": Regime("tiny", {"data.source": "scenes"}),
     "scenes": Regime("tiny", {"data.source": "scenes"} | RAW, search=FIRST_BY_PQ),
@@ -155,8 +166,12 @@ REGIMES = {
     "facades-crops": Regime("tiny", FACADES),
     "facades-ten-losses": Regime("tiny", FACADES | {"model.name": "cascade-panoptic-fpn"}),
     "facades-gpu": Regime("small", FACADES_WHOLE),
+    "facades-imagenet": Regime("small", FACADES_IMAGENET),
     "facades-warm": Regime("tiny", FACADES | {"training.lr": 0.0015}, start=FACADES | {"search.rounds": 24}),
     "coco-mini": Regime("small", {"data.source": str(PHOTOGRAPHS / "coco-mini")}),
+    "coco-mini-imagenet": Regime(
+        "small", FACADES_WHOLE | IMAGENET | {"data.source": str(PHOTOGRAPHS / "coco-mini"), "search.rounds": 32}
+    ),
 }
 ONE_SIDE = "-one-side"
 REGIMES |= {
