@@ -26,6 +26,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import imagenet_weights
 import numpy as np
 import results_file
 import torch
@@ -581,6 +582,8 @@ def main() -> None:
         Job(arguments.regime, arm, seed, arguments.out, arguments.workers) for seed in seeds for arm in arguments.arms
     ]
     missing = [job for job in jobs if arguments.again or job.key not in done()]
+    if missing and REGIMES[arguments.regime].settings.model.pretrained == str(PRETRAINED) and not PRETRAINED.exists():
+        imagenet_weights.main()
     if missing:
         make_start(arguments.regime, arguments.out, arguments.workers)
     for from_searches in (False, True):

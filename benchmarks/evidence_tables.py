@@ -60,8 +60,8 @@ def _machines(lines: Sequence[Line]) -> str:
     days = sorted({line["when"][:10] for line in lines})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     names = sorted({_processor(line["processor"]) for line in lines if "processor" in line})
-    device, _ = where(lines[-1]).rsplit(", ", 1)  # the last one's day
-    return f"{device}; {when}{'; ' if names else ''}{', '.join(names)}."
+    devices = sorted({where(line).rsplit(", ", 1)[0] for line in lines})  # without the day
+    return f"{' and '.join(devices)}; {when}{'; ' if names else ''}{', '.join(names)}."
 
 
 def _processor(noted: str) -> str:
@@ -180,6 +180,8 @@ KINDS = {
     "facades-crops": "photographs",
     "facades-ten-losses": "photographs, ten losses",
     "facades-gpu": "whole photographs of 256 px on a GPU, ten losses",
+    "facades-imagenet": "whole photographs on a GPU from ImageNet weights, ten losses",
+    "coco-mini-imagenet": "223 photographs of COCO on a GPU from ImageNet weights, ten losses",
 }
 """Regimes to which what was learned on scenes is carried, in the words of the tables."""
 SEARCHES = {
@@ -196,7 +198,15 @@ GAINS = [
     ("one model under what four others have learned", TAUGHT_IN, "transfer, four searches", BASELINE),
     *((f"likewise: four, {kind}", regime, ELSEWHERE, BASELINE) for regime, kind in KINDS.items()),
     *((f"a search that begins with it: {kind}", regime, FURTHER, BASELINE) for regime, kind in KINDS.items()),
-    *((f"ten losses: {words}", "scenes-ten-losses", arm, BASELINE) for arm, words in SEARCHES.items() if arm != OURS),
+    *(
+        (f"{name}: {words}", regime, arm, BASELINE)
+        for regime, name in {
+            "scenes-ten-losses": "ten losses",
+            "facades-imagenet": "photographs from ImageNet weights",
+        }.items()
+        for arm, words in SEARCHES.items()
+        if arm != OURS
+    ),
     ("a search on photographs", "facades-crops", OURS, BASELINE),
     ("a search on whole photographs of 256 px on a GPU, ten losses", "facades-gpu", OURS, BASELINE),
 ]

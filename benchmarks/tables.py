@@ -207,6 +207,10 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "facades_gpu": lambda: evidence_tables.arms("facades-gpu"),
         "facades_gpu_seeds": lambda: evidence_tables.seeds("facades-gpu"),
         "facades_gpu_shifted": lambda: evidence_tables.shifted("facades-gpu"),
+        "facades_imagenet": lambda: evidence_tables.arms("facades-imagenet", ours=evidence_tables.FURTHER),
+        "facades_imagenet_seeds": lambda: evidence_tables.seeds("facades-imagenet"),
+        "coco_imagenet": lambda: evidence_tables.arms("coco-mini-imagenet"),
+        "coco_imagenet_seeds": lambda: evidence_tables.seeds("coco-mini-imagenet"),
         "noise_of_rounds": noise_tables.of_rounds,
         "noise_of_searches": noise_tables.of_searches,
         "noise_of_seeds": lambda: noise_tables.of_seeds(
@@ -237,6 +241,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "weightings.md": {
         "weighting_cost": weighting_tables.cost,
         "weightings_compared": lambda: weighting_tables.compared("scenes-ema"),
+        "ten_compared": lambda: weighting_tables.compared("scenes-ten-losses"),
         "gradients_compared": lambda: weighting_tables.compared("scenes"),
     },
     "machines.md": {"executors": executors},

@@ -2,7 +2,7 @@
 
 import results_file
 from evidence import LOOK_AT_GRADIENTS, LOOK_AT_LOSSES
-from evidence_tables import by_seed, changes, of_regime, pq, shown
+from evidence_tables import ELSEWHERE, FURTHER, by_seed, changes, of_regime, pq, shown
 from markdown_table import table, where
 
 from ada_segment.report.student import estimate
@@ -10,6 +10,7 @@ from ada_segment.report.student import estimate
 # Arms of benchmarks/evidence.py that train one model, and the search beside them.
 COMPARED = {
     "scenes-ema": ("default", *LOOK_AT_LOSSES, "random", "ada-segment", "transfer", "transfer, four searches"),
+    "scenes-ten-losses": ("default", *LOOK_AT_LOSSES, "random", ELSEWHERE, FURTHER),
     "scenes": ("default", *LOOK_AT_GRADIENTS),
 }
 """Of each regime, the arms that a reader who chooses a weighting should see."""
