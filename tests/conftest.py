@@ -33,3 +33,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADA_SEGMENT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end without their page and their sheet of pictures: a quarter of so short a run, and other tests' matter."""
+    from ada_segment.runs import finish  # with all it draws with, which few tests need
+
+    monkeypatch.setattr(finish, "write_page", lambda run, out: None)
+    monkeypatch.setattr(finish, "_draw", lambda *args: None)

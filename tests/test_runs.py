@@ -104,11 +104,13 @@ def test_the_pq_of_each_test_picture_is_that_of_the_stored_model(searched: Path)
     assert metrics["tuned"]["all"]["pq"] == pytest.approx(total.compute().pq, abs=1e-6)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_seed_gives_another_journal(searched: Path, tmp_path: Path) -> None:
     run_search(small(seed=1), tmp_path / "other")
     assert journal_of(tmp_path / "other") != journal_of(searched)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("after", [1, 4])
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(searched: Path, tmp_path: Path, after: int) -> None:
     """Which only the same seed giving the same numbers lets it do."""
@@ -133,6 +135,7 @@ def test_a_run_is_not_overwritten_nor_resumed_under_other_settings(searched: Pat
     assert journal_of(searched) == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_does_not_go_on_with_other_pictures(photographs: Path, tmp_path: Path) -> None:
     """Those that were learned from could be rewarded then."""
     data, run = tmp_path / "data", tmp_path / "run"
@@ -210,6 +213,7 @@ def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
     assert (searched / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(search__strategy="pbt", search__rounds=2), run)
@@ -218,6 +222,7 @@ def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     assert first != second
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None:
     for groups in ("tied", "free"):
         run = tmp_path / groups
@@ -229,6 +234,7 @@ def test_the_cascade_trains_with_ten_losses_free_or_tied(tmp_path: Path) -> None
         assert together == (groups == "tied")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_model_trains_under_a_controller_a_schedule_and_defaults(searched: Path, tmp_path: Path) -> None:
     fixed = tmp_path / "fixed.json"
     weights = {**journal_of(searched)[0]["members"][0]["weights"], "loss_mask": 1.5}
@@ -323,6 +329,7 @@ def test_a_place_for_figures_is_looked_at_first(tmp_path: Path) -> None:
     assert figures_file(tmp_path, tmp_path / "new" / "m.json", data=None, split="val") == tmp_path / "new" / "m.json"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_in_mixed_precision_is_evaluated_in_it(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(training__precision="bf16", search__rounds=1, search__members=1), run)
@@ -342,6 +349,7 @@ def test_an_accelerator_that_is_not_here_gives_way(searched: Path, tmp_path: Pat
     assert load_model(run).device.type != away
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_data_that_is_not_there_any_more_is_asked_for(photographs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(data__source=str(photographs), search__rounds=1), run)
@@ -366,6 +374,7 @@ def test_predictions_do_not_replace_what_may_be_the_truth(searched: Path, tmp_pa
     assert (tmp_path / "panoptic_val.json").read_text() == "the truth"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_on_files_is_evaluated_with_predictions_that_check(photographs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(data__source=str(photographs), search__rounds=2), run)
@@ -492,6 +501,7 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(changes: dict[str, Any], 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_start_that_fails_leaves_the_folder_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, kept = tmp_path / "run", tmp_path / "kept"
     kept.mkdir()
@@ -525,6 +535,7 @@ def test_a_folder_of_data_is_one_by_all_its_names(tmp_path: Path, monkeypatch: p
         write_settings(tmp_path / "run", small(data__source="fields"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_from_before_masks_were_aligned_goes_on_as_it_was(tmp_path: Path) -> None:
     tree = yaml.safe_load(to_yaml(small()))
     del tree["model"]["aligned_masks"]

@@ -16,6 +16,7 @@ from ada_segment.runs.search_run import run_search
 
 LEARNED = Path(__file__).parents[1] / "benchmarks" / "results" / "controllers" / "scenes-ema" / "ada-segment"
 LOSSES = loss_table(small().model)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_it_has_learned_what_five_searches_on_scenes_have() -> None:

@@ -20,6 +20,7 @@ CLASSES = Categories([Category(1, "cat", True), Category(2, "dog", True), Catego
 OTHERS = Categories([Category(1, "cow", True), Category(2, "hen", True), Category(3, "mud", False)])
 MORE = Categories([*CLASSES, Category(4, "car", True), Category(5, "sea", False)])
 MODELS = ("panoptic-fpn", "cascade-panoptic-fpn", "hf:mask2former")
+pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL: dict[str, Any] = {
     "data.scenes_train": 16,
     "data.scenes_test": 4,

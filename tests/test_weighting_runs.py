@@ -26,6 +26,7 @@ from ada_segment.runs.search_run import run_search
 from ada_segment.weighting.registry import WEIGHTINGS
 
 DEFAULTS = loss_table(small().model).defaults
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def members(run: Path) -> list[Any]:
@@ -92,7 +93,8 @@ def test_stopped_and_resumed_it_comes_to_the_same(name: str, tmp_path: Path) -> 
         assert whole[0]["weights"] != DEFAULTS
     assert whole[2]["weights"] != whole[1]["weights"]
     assert all(member["given"] == DEFAULTS for member in whole)
-    assert_shown(tmp_path / "whole" / "report.html", whole[-1]["weights"])
+    write_page(tmp_path / "whole", tmp_path / "page.html")
+    assert_shown(tmp_path / "page.html", whole[-1]["weights"])
 
 
 def test_fixed_is_default(tmp_path: Path) -> None:
