@@ -3,7 +3,10 @@
 import json
 import os
 import re
+import struct
 import sys
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -775,3 +778,100 @@ def test_splits_of_names_that_nothing_reads_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split 'trian' is one that nothing reads; call it train, val or test"):
         convert_masks(tmp_path / "out", "trian", **draw_masks(tmp_path), categories=CATEGORIES)
     assert not (tmp_path / "out").exists()
+
+
+def write_png(path: Path, *, bits: int, kind: int, row: bytes, width: int) -> None:
+    """A PNG of one row, of kinds that Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(name + content)
+        return len(content).to_bytes(4, "big") + name + content + check.to_bytes(4, "big")
+
+    header = struct.pack(">IIBBBBB", width, 1, bits, kind, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + row)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind", "row", "width"),
+    [
+        (16, 2, struct.pack(">6H", *[26001] * 3, *[26002] * 3), 2),
+        (16, 6, struct.pack(">8H", *[26001] * 3, 65535, *[26002] * 3, 65535), 2),
+        (16, 4, struct.pack(">4H", 26001, 65535, 26002, 65535), 2),
+        (4, 0, bytes([0x12]), 2),
+        (2, 0, bytes([0b01100000]), 2),
+    ],
+    ids=["colours of 16 bits", "and alpha", "grey of 16 bits and alpha", "grey of 4 bits", "grey of 2 bits"],
+)
+def test_masks_whose_numbers_would_arrive_changed_are_refused(
+    tmp_path: Path, bits: int, kind: int, row: bytes, width: int
+) -> None:
+    """Two objects became one, or one class another, and nobody was told."""
+    write_png(tmp_path / "mask.png", bits=bits, kind=kind, row=row, width=width)
+    with pytest.raises(DataError, match=r"mask\.png is a PNG of kind .*; save it as grey of 8 or 16 bits"):
+        read_labels(tmp_path / "mask.png")
+
+
+def test_masks_of_one_bit_are_read(tmp_path: Path) -> None:
+    write_png(tmp_path / "mask.png", bits=1, kind=0, row=bytes([0b01000000]), width=2)
+    assert read_labels(tmp_path / "mask.png").tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"file_name": "street/00.jpg"}, r"lists picture street/00\.jpg twice"),
+        ({"id": 4}, "uses image id 4 twice"),
+    ],
+)
+def test_images_that_an_instances_json_lists_twice_are_refused(
+    tmp_path: Path, change: dict[str, object], text: str
+) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    root = json.loads(folders["instances"].read_text())
+    root["images"][1].update(change)
+    folders["instances"].write_text(json.dumps(root))
+    with pytest.raises(DataError, match=text):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+
+
+def test_outlines_of_another_size_than_the_pictures_are_refused(tmp_path: Path) -> None:
+    folders = {**draw_masks(tmp_path), "instances": draw_json(tmp_path)}
+    root = json.loads(folders["instances"].read_text())
+    root["images"][0].update(width=2 * WIDTH, height=2 * HEIGHT)
+    root["images"][1].update(width=WIDTH, height=HEIGHT)
+    folders["instances"].write_text(json.dumps(root))
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert done.pictures == 1
+    said = done.left_out.first["pictures left out"]
+    assert f"says that street/00.jpg is {2 * WIDTH} x {2 * HEIGHT} px, and it is {WIDTH} x {HEIGHT}" in said
+
+
+def test_linked_folders_are_looked_into_and_a_circle_ends(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    for name, folder in folders.items():
+        store = tmp_path / "store" / name
+        store.parent.mkdir(exist_ok=True)
+        (folder / "street").rename(store)
+        (folder / "street").symlink_to(store)
+        (store / "round").symlink_to(folder)
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert done.pictures == 2
+    assert "masks without a picture" not in done.left_out.counts
+
+
+def test_a_mask_is_that_of_one_picture(tmp_path: Path) -> None:
+    folders = draw_masks(tmp_path)
+    folders["images"] = folders["semantic"]
+    photo(folders["images"] / "street" / "00.jpg")
+    with pytest.raises(DataError, match=r"would be the mask of both street/00\.jpg and street/00\.png"):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+
+
+def test_a_small_outline_does_not_cost_the_whole_picture() -> None:
+    corner = [10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]
+    tracemalloc.start()
+    assert len(pixels_of([corner], 4000, 4000)) == 900
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 4000 * 4000  # bytes: the picture's own mask, and not eight a pixel

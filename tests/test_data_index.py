@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,15 @@ def test_unusual_names_are_kept(folder: Path) -> None:
     path = folder / "panoptic_train.json"
     path.write_text(path.read_text().replace("0000.jpg", "ä b,(1).jpg"))
     assert CocoPanoptic(folder, "train")[0].name == "ä b,(1).jpg"
+
+
+def test_a_user_without_a_home_has_the_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers that run under a number without a name."""
+
+    def expanduser(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    for variable in (index.CACHE_VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert {folder.parent for folder in index._folders()} == {Path(tempfile.gettempdir())}

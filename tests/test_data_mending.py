@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 from ada_segment.cli import app
 from ada_segment.data.check import check_folder
 from ada_segment.data.mending import mend_folder
+from ada_segment.data.overlap import shared_files
 from ada_segment.data.problems import group
 from ada_segment.data.statistics import Tally
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.report.data_sheet import draw_data_sheet
+from ada_segment.report.overlay import to_width
 from ada_segment.report.tables import statistics_tables
 
 Root = dict[str, Any]
@@ -179,3 +181,28 @@ def test_the_command_does_it_all(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "check", str(folder)])
     assert result.exit_code == 0
     assert "nothing wrong" in result.output
+
+
+def test_a_folder_in_cocos_layout_can_be_mended_in_place(tmp_path: Path) -> None:
+    """The new file came first, and found no PNGs beside it."""
+    folder = write_folder(tmp_path / "data", official=True)
+    edit(folder / "annotations" / "panoptic_train2017.json", spoil)
+    assert mend_folder(folder, folder)
+    assert (folder / "panoptic_train2017.json").exists()
+    assert not [problem for problem in check_folder(folder) if problem.kind == "missing folder"]
+
+
+def test_very_tall_pictures_stay_within_what_a_picture_file_can_hold() -> None:
+    """WebP's end was the end of a run, and JPEG's that of a sheet."""
+    for width, height in ((8, 800), (1, 10**6), (24, 1500)):
+        drawn = to_width(Image.new("RGB", (width, height)), 320)
+        assert drawn.height == 4 * 320
+        assert drawn.width == max(1, round(width * 1280 / height))
+    assert to_width(Image.new("RGB", (100, 300)), 320).size == (320, 960)
+
+
+def test_what_cannot_be_read_is_like_nothing_else(tmp_path: Path) -> None:
+    """It ended the check, and what had been found was lost."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    assert shared_files([tmp_path / "one"], [tmp_path / "other"]) == []

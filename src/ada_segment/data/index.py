@@ -122,8 +122,12 @@ def _opened(path: Path, stamp: str) -> PictureIndex | None:
 
 def _folders() -> list[Path]:
     named = os.environ.get(CACHE_VARIABLE)
-    first = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ada-segment"
-    return [first, Path(tempfile.gettempdir()) / f"ada-segment-{os.getuid()}"]
+    last = Path(tempfile.gettempdir()) / f"ada-segment-{os.getuid()}"
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ada-segment"
+    except RuntimeError:  # a user that the machine does not know, as in some containers
+        home = last
+    return [Path(named) if named else home, last]
 
 
 def _name(annotations: Path) -> str:

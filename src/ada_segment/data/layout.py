@@ -71,7 +71,7 @@ def find_split(folder: Path, split: str) -> SplitFiles:
     match = _JSON.fullmatch(annotations.name)
     assert match is not None
     dated = split + (match["year"] or "")
-    masks = [annotations.with_suffix(""), folder / annotations.stem]
+    masks = [annotations.with_suffix(""), folder / annotations.stem, folder / "annotations" / annotations.stem]
     pictures = [folder / "images" / split, folder / "images" / dated, folder / dated, folder / split]
     return SplitFiles(
         split=split,

@@ -100,10 +100,13 @@ def _size(path: Path) -> Hashable:
 
 
 def _end(path: Path) -> Hashable:
-    with path.open("rb") as file:
-        length = file.seek(0, os.SEEK_END)
-        file.seek(max(0, length - 4096))
-        return file.read()
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - 4096))
+            return file.read()
+    except OSError:
+        return path  # like no other; that it cannot be read is said by who reads it
 
 
 def _whole(path: Path) -> Hashable:

@@ -206,9 +206,16 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
+TALLEST = 4
+"""WebP ends at 16,383 px and JPEG at 65,535, and a sheet of several rows is taller than one picture."""
+
+
 def to_width(picture: Image.Image, width: int) -> Image.Image:
-    """The picture in RGB, `width` px wide."""
-    size = (width, max(1, round(picture.height * width / picture.width)))
+    """The picture in RGB, `width` px wide; narrower where it would be more than `TALLEST` times as tall."""
+    height = max(1, round(picture.height * width / picture.width))
+    if height > TALLEST * width:
+        width, height = max(1, round(picture.width * TALLEST * width / picture.height)), TALLEST * width
+    size = (width, height)
     # Enlarged pixels stay visible as such; a photograph that shrinks is averaged.
     method = Image.Resampling.NEAREST if width > picture.width else Image.Resampling.LANCZOS
     return picture.convert("RGB").resize(size, method)

@@ -31,7 +31,17 @@ def json_instances(path: Path, names: list[str], categories: Categories, left_ou
     """
     found = Inspection(path)
     root = found.load()
-    images = {entry["file_name"]: entry["id"] for entry in found.entries(root, "images", {"id": int, "file_name": str})}
+    images: dict[str, int] = {}
+    numbers: set[int] = set()
+    sizes: dict[str, list[object]] = {}
+    for entry in found.entries(root, "images", {"id": int, "file_name": str}):
+        name, number = entry["file_name"], entry["id"]
+        if name in images:
+            found.add("image listed twice", f"lists picture {name} twice", "list it once")
+        elif number in numbers:
+            found.add("image listed twice", f"uses image id {number} twice", "give each image its own id")
+        numbers.add(number)
+        images[name], sizes[name] = number, [entry.get("width"), entry.get("height")]
     annotations: dict[int, list[dict[str, Any]]] = {}
     for entry in found.entries(root, "annotations", {"image_id": int, "category_id": int}):
         annotations.setdefault(entry["image_id"], []).append(entry)
@@ -52,6 +62,11 @@ def json_instances(path: Path, names: list[str], categories: Categories, left_ou
             raise FileError(
                 path, f"does not list picture {name}", "add it to images, without annotations if it has none"
             )
+        size = [labels.shape[1], labels.shape[0]]
+        if all(isinstance(side, int) for side in sizes[name]) and sizes[name] != size:
+            stated, real = (" x ".join(map(str, sides)) for sides in (sizes[name], size))
+            message = f"says that {name} is {stated} px, and it is {real}"
+            raise FileError(path, message, "scale its polygons and run lengths, or mend width and height")
         instances = []
         for entry in annotations.get(images[name], []):
             try:

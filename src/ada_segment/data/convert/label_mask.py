@@ -10,6 +10,8 @@ from ada_segment.data.picture import BROKEN
 from ada_segment.data.problems import FileError
 
 _SINGLE = {"1", "L", "P", "I", "I;16", "I;16L", "I;16B"}
+_CHANGED = {"RGB;16B", "RGBA;16B", "LA;16B", "L;2", "L;4"}
+"""What Pillow reads the upper bytes of, or stretches to 8 bits."""
 
 
 def read_labels(path: Path) -> NDArray[np.int32]:
@@ -20,9 +22,13 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     """
     try:
         with Image.open(path) as image:
-            mode, pixels = image.mode, np.asarray(image)
+            mode, stored = image.mode, image.tile[0].args if image.tile else ""
+            pixels = np.asarray(image)
     except BROKEN as error:
         raise FileError(path, f"cannot be read ({error})", "restore the file") from None
+    if stored in _CHANGED:
+        fix = "save it as grey of 8 or 16 bits, as a palette, or as colours of 8 bits"
+        raise FileError(path, f"is a PNG of kind {stored}, whose numbers do not arrive as they were written", fix)
     if mode in _SINGLE:
         return pixels.astype(np.int32)
     if mode not in ("RGB", "RGBA"):

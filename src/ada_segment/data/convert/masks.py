@@ -50,6 +50,11 @@ def convert_masks(
     left_out = LeftOut()
     names = list_pictures(images)
     masks = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+    pictures: dict[str, str] = {}
+    for name, mask in zip(names, masks, strict=True):
+        if (other := pictures.setdefault(mask, name)) != name:
+            message = f"would be the mask of both {other} and {name}"
+            raise FileError(semantic / mask, message, "keep one picture of a name, and masks in folders of their own")
     if not semantic.is_dir():
         raise FileError(semantic, "is no folder", "name the folder of the semantic masks")
     note_masks_alone(semantic, masks, left_out)

@@ -34,21 +34,24 @@ def _polygons(polygons: list[Any], height: int, width: int) -> NDArray[np.bool_]
     COCO's own tool rounds outlines to a grid five times finer, so single pixels along an edge may differ.
     """
     inside = np.zeros((height, width), dtype=bool)
-    centres = np.arange(height) + 0.5
     for polygon in polygons:
         corners = np.asarray(polygon, dtype=np.float64)
         if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
             raise ValueError("a polygon that is no list of at least three finite corners")
         x, y = corners[0::2], corners[1::2]
         x_next, y_next = np.roll(x, -1), np.roll(y, -1)
+        # Its own window alone, or each small object would cost the whole picture.
+        left, right = (int(side) for side in np.clip([np.floor(x.min()), np.ceil(x.max())], 0, width))
+        top, bottom = (int(side) for side in np.clip([np.floor(y.min()), np.ceil(y.max())], 0, height))
+        centres = np.arange(top, bottom) + 0.5
         crossed = (y[:, None] <= centres) != (y_next[:, None] <= centres)
         edges, rows = np.nonzero(crossed)
         slope = (x_next[edges] - x[edges]) / (y_next[edges] - y[edges])
         crossing = x[edges] + slope * (centres[rows] - y[edges])
-        first = np.ceil(crossing - 0.5).clip(0, width).astype(np.intp)  # the first centre to the right of it
-        turns = np.zeros((height, width + 1), dtype=np.intp)
-        np.add.at(turns, (rows, first), 1)
-        inside |= np.cumsum(turns, axis=1)[:, :width] % 2 == 1
+        first = np.ceil(crossing - 0.5).clip(left, right).astype(np.intp)  # the first centre to the right of it
+        turns = np.zeros((bottom - top, right - left + 1), dtype=np.intp)
+        np.add.at(turns, (rows, first - left), 1)
+        inside[top:bottom, left:right] |= np.cumsum(turns, axis=1)[:, :-1] % 2 == 1
     return inside
 
 

@@ -43,15 +43,25 @@ def list_pictures(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise FileError(folder, "is no folder", "name the folder of the pictures")
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix.lower() in PICTURES]
+    names = [path.relative_to(folder).as_posix() for path in _files(folder) if path.suffix.lower() in PICTURES]
     if not names:
         raise FileError(folder, "holds no pictures", f"put some there ({', '.join(sorted(PICTURES))})")
     return sorted(names)
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, those of linked folders as well; a link back to where it lies in ends there."""
+    for place, within, files in os.walk(folder, followlinks=True):
+        here = Path(place)
+        if any(here.samefile(above) for above in here.parents if above.is_relative_to(folder)):
+            within.clear()
+        else:
+            yield from (here / name for name in files)
+
+
 def note_masks_alone(folder: Path, masks: Sequence[str], left_out: LeftOut, *, ending: str = ".png") -> None:
     """Note the masks below a folder that belong to no picture. masks: those that do, relative to the folder."""
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob(f"*{ending}")}
+    found = {path.relative_to(folder).as_posix() for path in _files(folder) if path.name.endswith(ending)}
     alone = sorted(found - set(masks))
     left_out.add("masks without a picture", len(alone), str(folder / (alone or [""])[0]))
 
