@@ -17,8 +17,9 @@ from made_data import colours as to_colours
 from PIL import ExifTags, Image
 
 from ada_segment.data.check import check_file, check_folder, check_split
+from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.layout import find_split
-from ada_segment.data.picture import read_picture
+from ada_segment.data.picture import read_picture, read_picture_size
 from ada_segment.data.problems import group
 from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_splits
@@ -389,3 +390,41 @@ def test_a_picture_of_16_bits_is_read_as_the_eye_sees_it(tmp_path: Path, ending:
     path = tmp_path / f"grey.{ending}"
     Image.fromarray(grey).save(path)
     assert torch.equal(read_picture(path), torch.from_numpy((grey >> 8).astype(np.uint8)).expand(3, -1, -1))
+
+
+def test_what_is_no_picture_is_no_way_out(folder: Path) -> None:
+    picture = next((folder / "images" / "train").iterdir())
+    picture.unlink()
+    picture.with_suffix(".txt").write_text("of another kind")
+    (problem,) = (problem for problem in check_folder(folder) if problem.kind == "missing picture")
+    assert problem.fix == "restore the file or take it out of the JSON"
+
+
+def test_a_name_too_long_to_ask_for_is_a_missing_picture(folder: Path) -> None:
+    """It ended the check, and what had been found was lost."""
+    file = folder / "panoptic_train.json"
+    root = json.loads(file.read_text())
+    root["images"][0]["file_name"] = f"{'x' * 300}/0.jpg"
+    file.write_text(json.dumps(root))
+    assert "missing picture" in {problem.kind for problem in check_folder(folder)}
+
+
+def test_predictions_of_nothing_are_no_fault(folder: Path) -> None:
+    file = folder / "panoptic_val.json"
+    root = json.loads(file.read_text())
+    for entry in root["annotations"]:
+        entry["segments_info"] = []
+        with Image.open(folder / "panoptic_val" / entry["file_name"]) as mask:
+            size = mask.size
+        Image.new("RGB", size).save(folder / "panoptic_val" / entry["file_name"])
+    file.write_text(json.dumps(root))
+    assert check_file(file, folder / "images" / "val") == []
+    assert "no segments" in {problem.kind for problem in check_folder(folder)}
+
+
+def test_pictures_of_too_many_pixels_are_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    Image.new("RGB", (8, 8)).save(tmp_path / "large.png")
+    for read in (read_picture, read_picture_size, read_labels):
+        with pytest.raises(DataError, match=r"large\.png has more pixels than are opened.*; cut it into parts"):
+            read(tmp_path / "large.png")

@@ -875,3 +875,13 @@ def test_a_small_outline_does_not_cost_the_whole_picture() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * 4000 * 4000  # bytes: the picture's own mask, and not eight a pixel
+
+
+def test_masks_of_nearly_the_right_name_are_named(tmp_path: Path) -> None:
+    """It was said to restore a file that was there."""
+    folders = draw_masks(tmp_path)
+    mask = folders["semantic"] / "street" / "00.png"
+    mask.rename(mask.with_suffix(".PNG"))
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert "00.png is missing; there is 00.PNG: make the names the same" in done.left_out.first["pictures left out"]
+    assert done.left_out.counts["masks without a picture"] == 1

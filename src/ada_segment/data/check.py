@@ -115,7 +115,7 @@ def check_file(
     _, problems = check_split(files, decode=True, progress=progress, tally=tally)
     if tallies is not None:
         tallies[path.name] = tally
-    return problems
+    return [problem for problem in problems if problem.kind != "no segments"]  # predictions may be of nothing
 
 
 def check_split(

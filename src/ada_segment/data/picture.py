@@ -33,7 +33,7 @@ def read_picture(path: Path) -> Tensor:
             eight = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if _has_16_bits(image) else image
             pixels = np.array(eight.convert("RGB"))
     except BROKEN as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
@@ -43,7 +43,7 @@ def read_picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.height, image.width
     except BROKEN as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def verify_picture(path: Path) -> None:
@@ -54,7 +54,7 @@ def verify_picture(path: Path) -> None:
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
     except BROKEN as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def is_turned(path: Path) -> bool:
@@ -63,7 +63,7 @@ def is_turned(path: Path) -> bool:
         with Image.open(path) as image:
             return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except BROKEN as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def is_turned_from(path: Path, size: tuple[int, int]) -> bool:
@@ -89,7 +89,12 @@ def _refuse_unbounded(path: Path, image: Image.Image) -> None:
         raise FileError(path, f"holds {kind}, of which it is not known which is white", "save it with 8 or 16 bits")
 
 
-def _unreadable(path: Path, error: Exception) -> FileError:
+def unreadable(path: Path, error: Exception) -> FileError:
+    """What is said of a file at which Pillow raised one of `BROKEN`."""
+    if isinstance(error, Image.DecompressionBombError):
+        return FileError(
+            path, "has more pixels than are opened (179 million)", "cut it into parts, or store it smaller"
+        )
     if isinstance(error, IsADirectoryError):
         return FileError(path, "is a folder", "name the picture itself")
     if isinstance(error, OSError) and error.errno is not None:

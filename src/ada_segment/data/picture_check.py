@@ -1,13 +1,15 @@
 """What can be wrong with one picture and its PNG, and with what the annotations state of them."""
 
+import os
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from ada_segment.data.annotations import Picture
 from ada_segment.data.layout import SplitFiles
@@ -33,18 +35,35 @@ class Alike:
     backslashes of Windows only.
 
     Each folder is listed once.
+
+    Args:
+        endings: of the files that are meant, in small letters; None for those of all kinds of pictures.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, endings: Collection[str] | None = None) -> None:
+        self._endings = Image.registered_extensions() if endings is None else endings
         self._names: dict[Path, dict[str, Path]] = {}
 
-    def find(self, path: Path) -> Path | None:
-        folder = next(folder for folder in path.parents if folder.is_dir())
+    def hint(self, path: Path) -> str | None:
+        """What to do about a missing picture or mask where there is such a file."""
+        found = self._find(path)
+        if found is None:
+            return None
+        return f"there is {found.name if found.parent == path.parent else found}: make the names the same"
+
+    def _find(self, path: Path) -> Path | None:
+        folder = _folder(path)
         path = folder / path.relative_to(folder).as_posix().replace("\\", "/")  # as Windows writes it
-        folder = next(folder for folder in path.parents if folder.is_dir())
+        folder = _folder(path)
         if folder not in self._names:
-            self._names[folder] = {_bare(other): other for other in sorted(folder.iterdir()) if other.is_file()}
+            pictures = (other for other in sorted(folder.iterdir()) if other.suffix.lower() in self._endings)
+            self._names[folder] = {_bare(other): other for other in pictures if other.is_file()}
         return self._names[folder].get(_bare(path))
+
+
+def _folder(path: Path) -> Path:
+    """The nearest one that there is; a name may be too long to ask for."""
+    return next(folder for folder in path.parents if os.path.isdir(folder))  # noqa: PTH112
 
 
 def _bare(path: Path) -> str:
@@ -118,10 +137,7 @@ def _look_at(
         if is_file(path):
             problems.append(Problem.of(error, f"unreadable {what}"))
             return None
-    found = alike.find(path)
-    fix = "restore the file or take it out of the JSON"
-    if found is not None:
-        fix = f"there is {found.name if found.parent == path.parent else found}: make the names the same"
+    fix = alike.hint(path) or "restore the file or take it out of the JSON"
     problems.append(Problem(kind=f"missing {what}", file=str(path), message="is missing", fix=fix))
     return None
 

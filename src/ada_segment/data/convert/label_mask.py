@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ada_segment.data.picture import BROKEN
+from ada_segment.data.picture import BROKEN, unreadable
 from ada_segment.data.problems import FileError
 
 _SINGLE = {"1", "L", "P", "I", "I;16", "I;16L", "I;16B"}
@@ -25,7 +25,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
             mode, stored = image.mode, image.tile[0].args if image.tile else ""
             pixels = np.asarray(image)
     except BROKEN as error:
-        raise FileError(path, f"cannot be read ({error})", "restore the file") from None
+        raise unreadable(path, error) from None
     if stored in _CHANGED:
         fix = "save it as grey of 8 or 16 bits, as a palette, or as colours of 8 bits"
         raise FileError(path, f"is a PNG of kind {stored}, whose numbers do not arrive as they were written", fix)

@@ -13,6 +13,7 @@ from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.votes import number_instances
 from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
 from ada_segment.data.picture import STORE_UPRIGHT, STORED_TURNED, is_turned_from
+from ada_segment.data.picture_check import Alike, is_file
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -47,7 +48,7 @@ def convert_masks(
             already, or nothing could be converted.
     """
     _refuse_own_folders(out, split, images, semantic, instances)
-    left_out = LeftOut()
+    left_out, alike = LeftOut(), Alike({".png"})
     names = list_pictures(images)
     masks = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
     pictures: dict[str, str] = {}
@@ -61,13 +62,13 @@ def convert_masks(
     if instances.suffix == ".json":
         read = json_instances(instances, names, categories, left_out)
     else:
-        read = _from_masks(instances, masks, categories, left_out)
+        read = _from_masks(instances, masks, categories, left_out, alike)
     silent = [value for value in void if value not in categories]
 
     def source(name: str) -> Source:
         def make(height: int, width: int) -> PanopticMap:
             path = semantic / PurePosixPath(name).with_suffix(".png")
-            labels = read_labels(path)
+            labels = _read(path, alike)
             if labels.shape != (height, width):
                 raise _other_size(path, labels.shape, images / name)
             found = read(name, labels)
@@ -97,14 +98,25 @@ def _other_size(path: Path, shape: tuple[int, ...], picture: Path) -> FileError:
     return FileError(path, message, "draw it at the picture's size")
 
 
-def _from_masks(folder: Path, masks: list[str], categories: Categories, left_out: LeftOut) -> ReadInstances:
+def _read(path: Path, alike: Alike) -> NDArray[np.int32]:
+    try:
+        return read_labels(path)
+    except FileError:
+        if is_file(path) or (hint := alike.hint(path)) is None:
+            raise
+        raise FileError(path, "is missing", hint) from None
+
+
+def _from_masks(
+    folder: Path, masks: list[str], categories: Categories, left_out: LeftOut, alike: Alike
+) -> ReadInstances:
     if not folder.is_dir():
         raise FileError(folder, "is no folder", "name a folder of masks, or a COCO instances JSON")
     note_masks_alone(folder, masks, left_out)
 
     def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
         path = folder / PurePosixPath(name).with_suffix(".png")
-        numbers = read_labels(path)
+        numbers = _read(path, alike)
         if numbers.shape != labels.shape:
             raise FileError(path, "has another size than the semantic mask", "draw both at the picture's size")
         return number_instances(numbers, labels, categories, left_out=left_out, picture=name)

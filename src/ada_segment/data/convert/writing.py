@@ -61,7 +61,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def note_masks_alone(folder: Path, masks: Sequence[str], left_out: LeftOut, *, ending: str = ".png") -> None:
     """Note the masks below a folder that belong to no picture. masks: those that do, relative to the folder."""
-    found = {path.relative_to(folder).as_posix() for path in _files(folder) if path.name.endswith(ending)}
+    found = {
+        path.relative_to(folder).as_posix() for path in _files(folder) if path.name.lower().endswith(ending.lower())
+    }
     alone = sorted(found - set(masks))
     left_out.add("masks without a picture", len(alone), str(folder / (alone or [""])[0]))
 
