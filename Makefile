@@ -2,6 +2,7 @@
 # make demo      search loss weights on generated scenes and compare with default weights (runs/demo)
 # make readme-pictures   the README's pictures, from the demo
 # make test      what has to pass before a change goes in: lint, types, tests
+# make test-all  the slow tests as well: many processes, killed workers, pages in a browser
 # make lint      the first two alone
 # make docs      the documentation as a site, into site/
 # make clean     remove what make has made, except runs/
@@ -16,7 +17,7 @@ UV_INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python $(WHAT)
 # One thread a process: the tests and the demo run processes side by side, and small pictures do not gain from threads.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo readme-pictures test lint docs format clean
+.PHONY: install demo readme-pictures test test-all lint docs format clean
 .DELETE_ON_ERROR:
 
 install: $(INSTALLED)
@@ -60,6 +61,9 @@ readme-pictures:
 
 test: lint
 	$(BIN)/pytest -n $(WORKERS)
+
+test-all: lint
+	$(BIN)/pytest -n $(WORKERS) -m ""
 
 lint: install
 	$(BIN)/ruff check

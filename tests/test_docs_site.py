@@ -65,6 +65,7 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     assert not missing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_ask_nothing_of_any_other_address(browser: Browser, address: str, width: int) -> None:
     for page in PAGES:

@@ -78,6 +78,7 @@ def test_members_that_fail_cost_themselves_alone() -> None:
     }
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does a state travel twice: each comes from the actor that made it, and stays in the store for the next."""
     stored: list[Any] = []
@@ -131,6 +132,7 @@ assert not usage_stats_enabled()
 """
 
 
+@pytest.mark.slow
 def test_a_ray_of_our_own_ends_with_the_search_and_tells_nobody(tmp_path: Path) -> None:
     before = set(Path("/tmp").glob("ada-ray-*"))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}

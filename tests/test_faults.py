@@ -222,6 +222,7 @@ def test_a_search_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: 
 # -- workers are killed ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random_moments_change_nothing(tmp_path: Path) -> None:
     how = {"rounds": 16, "strategy": "pbt"}
     whole = run(**how)

@@ -105,6 +105,7 @@ def test_every_family_goes_on_from_a_members_state(name: str) -> None:
 OLD_START = tuple(map(int, transformers.__version__.split(".")[:2])) < (5, 23)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(OLD_START, reason="before transformers 5.23 random weights start too small to fit them so soon")
 def test_mask2former_fits_two_pictures() -> None:
     """PQ on the pictures it is trained on rises from nothing to most of what there is; figures in docs/checks.md."""

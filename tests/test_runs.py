@@ -213,7 +213,6 @@ def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
     assert (searched / "metrics.json").read_bytes() == before
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(search__strategy="pbt", search__rounds=2), run)

@@ -148,6 +148,7 @@ member.train(dict.fromkeys(member.loss_names, 1.0), round=0, seed=0)
 """
 
 
+@pytest.mark.slow
 def test_ranks_do_not_wait_for_the_end_of_a_run_nor_for_one_that_fails_in_training(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(ALONE)
@@ -198,6 +199,7 @@ def test_all_ranks_end_with_the_weights_of_one_process(ranks: tuple[Any, Any]) -
     )
 
 
+@pytest.mark.slow
 def test_torchrun_trains_under_a_stored_controller_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     """Then the same by a worker that is a group of two processes."""
     names = tuple(loss_table(small().model).defaults)

@@ -26,6 +26,7 @@ from ada_segment.storage import load_state
 FOLDER = SHARED / "data" / "coco-panoptic-133"
 
 
+@pytest.mark.slow
 def test_predictions_of_133_classes_check_and_score_as_in_memory(tmp_path: Path) -> None:
     if not FOLDER.is_dir():
         pytest.skip(f"no {FOLDER}")
