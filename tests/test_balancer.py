@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from balanced_training import flat, one_rank, train
@@ -461,3 +462,22 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(error, match=text):
         make(searched)
+
+
+@pytest.mark.parametrize("epochs", [3.0, np.float64(3), np.int64(3)])
+def test_epochs_that_are_whole_may_be_of_any_kind(epochs: Any) -> None:
+    """As transformers' 3.0, under which a training ended in its last epoch."""
+    schedule = [{"a": float(k), "b": 1.0} for k in range(1, 4)]
+    groups = {"a": "semantic", "b": "box"}
+    steered = LossBalancer("scenes", ["a", "b"], groups=groups, epochs=epochs)
+    for balancer in (LossBalancer(schedule, epochs=epochs), steered):
+        for _ in range(3):
+            balancer({"a": torch.tensor(1.0), "b": torch.tensor(2.0)})
+            balancer.end_epoch()
+
+
+@pytest.mark.parametrize("epochs", [2.5, 0, -1, True, "3", math.inf, math.nan])
+def test_other_epochs_are_refused(epochs: Any) -> None:
+    for what, losses in (([{"a": 1.0, "b": 1.0}], None), ("scenes", ["a", "b"]), ("dwa", ["a", "b"])):
+        with pytest.raises(ConfigError, match=r"epochs = .* is not usable; it is a whole number of at least 1"):
+            LossBalancer(what, losses, epochs=epochs)

@@ -1,6 +1,7 @@
 """From what a user names to a weighting: a method, a stored controller, a schedule, weights, a function."""
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError
 from ada_segment.loops.controlled import ControlledWeighting
 from ada_segment.population.schedule import load_schedule
+from ada_segment.values import whole
 from ada_segment.weighting.base import Weighting, check_losses, check_names, check_weights
 from ada_segment.weighting.by_epoch import EpochFunction
 from ada_segment.weighting.fixed import FixedWeighting
@@ -40,6 +42,8 @@ def choose_weighting(
     """A weighting, and what the losses are multiplied by before it sees them. Arguments, errors: `LossBalancer`."""
     if losses is not None:
         losses = check_losses(losses)
+    if epochs is not None:
+        epochs = _whole_epochs(epochs)
     if isinstance(what, Weighting):
         chosen, factors = what, defaults
     elif isinstance(what, str) and what in WEIGHTINGS:
@@ -63,6 +67,15 @@ def choose_weighting(
         factors = check_weights({**dict.fromkeys(chosen.names, 1.0), **factors})
         check_names(factors, chosen.names, "defaults and losses")
     return chosen, None if factors is None else dict(factors)
+
+
+def _whole_epochs(epochs: Any) -> int:
+    """transformers counts them in fractions: 3.0 are 3."""
+    counted: Any = epochs
+    if type(epochs) is not bool and isinstance(epochs, Real) and float(epochs).is_integer():
+        counted = int(float(epochs))
+    whole("epochs", counted, least=1)
+    return counted  # type: ignore[no-any-return]
 
 
 def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weighting:
