@@ -23,7 +23,7 @@ from toy_members import NAMES
 from worker_members import Says, Toys, killing
 
 from ada_segment.errors import RunError, SearchError
-from ada_segment.population.executors import ExecutorSettings
+from ada_segment.population.executors import ExecutorSettings, processes
 from ada_segment.population.interruption import Interruption
 from ada_segment.population.run_folder import RunFolder
 from ada_segment.population.search import SearchResult, _job_seed, search
@@ -166,7 +166,7 @@ search(Toys(state=50_000), losses=NAMES, rounds=4, members=4, out=Path(sys.argv[
 
 def test_a_kill_while_a_large_state_is_written_leaves_nothing_for_ever(tmp_path: Path) -> None:
     whole = run(Toys(state=50_000), out=tmp_path / "whole")
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}  # as the tests have
     ended = subprocess.run([sys.executable, "-c", KILLED_WRITING, str(tmp_path / "run")], env=environment, check=False)
     assert ended.returncode == -signal.SIGXFSZ
     assert len(list((tmp_path / "run" / "checkpoints").glob(".*/*"))) == 1  # what the library was writing
@@ -440,6 +440,34 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tmp_path: P
     assert without_times(resumed.journal) == without_times(whole.journal)
 
 
+def test_a_full_place_for_temporary_files_is_no_failure_of_a_member(tmp_path: Path) -> None:
+    """A controller that took it for one would learn from a full disk."""
+    whole, out = run(), tmp_path / "run"
+    with pytest.raises(SearchError, match=r"cannot hand states over \(OSError.*File too large.*TMPDIR.*--resume"):
+        run(Toys(state=500, planted={seed_of(1, 0): "full"}), executor="processes", workers=2, out=out)
+    assert len(journal_of(out)) == 1
+    assert multiprocessing.active_children() == []
+    resumed = run(out=out, resume=True)
+    assert without_times(resumed.journal) == without_times(whole.journal)
+
+
+def test_a_full_place_for_temporary_files_is_said_by_the_search_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resumed search hands out states that no worker has written."""
+    out = tmp_path / "run"
+    with pytest.raises(SearchError, match="all 4 members"):
+        run(Toys(state=500, planted={_job_seed(0, 1, a, k): "raise" for a in (0, 1) for k in range(4)}), out=out)
+
+    def full(path: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(processes, "save_state", full)
+    with pytest.raises(SearchError, match=r"states cannot be handed to workers \(OSError.*No space.*TMPDIR"):
+        run(executor="processes", workers=2, out=out, resume=True)
+    assert multiprocessing.active_children() == []
+
+
 def test_a_folder_without_write_permission_is_a_clear_error(tmp_path: Path) -> None:
     if os.getuid() != 0:
         tmp_path.chmod(0o500)
@@ -524,10 +552,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(("executor", "seconds"), [("local", 0.3), ("processes", 0.8)])
-def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seconds: float) -> None:
-    """As a terminal sends it: to every process of the group."""
-    whole = run()
+def interrupted(tmp_path: Path, executor: str, seconds: float, ready: Callable[[int], bool]) -> str:
+    """What a search prints of errors that gets Ctrl-C, as a terminal sends it, to every process of the group."""
     script = tmp_path / "script.py"
     script.write_text(CTRL_C)
     place = tmp_path / "place"
@@ -541,7 +567,7 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seco
     )
     try:
         end = time.monotonic() + 120
-        while not (tmp_path / "now").exists():
+        while not ready(started.pid):
             assert time.monotonic() < end
             assert started.poll() is None
             time.sleep(0.01)
@@ -549,9 +575,27 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seco
         _, error = started.communicate(timeout=60)
     finally:
         started.kill()
+    assert list(place.iterdir()) == []
+    return error
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not show the children of a process")
+def test_ctrl_c_while_workers_start_is_told_by_the_search_alone(tmp_path: Path) -> None:
+    def starting(pid: int) -> bool:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return any(b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+
+    error = interrupted(tmp_path, "processes", 0.8, starting)
     assert error.rstrip().endswith("KeyboardInterrupt")
     assert error.count("Traceback") == 1, error
-    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize(("executor", "seconds"), [("local", 0.3), ("processes", 0.8)])
+def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, executor: str, seconds: float) -> None:
+    whole = run()
+    error = interrupted(tmp_path, executor, seconds, lambda _: (tmp_path / "now").exists())
+    assert error.rstrip().endswith("KeyboardInterrupt")
+    assert error.count("Traceback") == 1, error
     said = Says()
     resumed = run(out=tmp_path / "run", resume=True, observer=said)
     assert said.texts[0].startswith("going on with round 2 of 4, ")

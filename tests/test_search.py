@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from journals import journal_of, without_times
 from toy_members import NAMES, QuadraticMember
 
@@ -23,7 +24,7 @@ from ada_segment.population.strategies import STRATEGIES
 from ada_segment.population.strategies.ada_segment import AdaSegment
 from ada_segment.population.strategies.base import Plan, Strategy, Verdict
 from ada_segment.population.strategies.replay import Replay, Transfer, known_beforehand
-from ada_segment.storage import load_entry, load_state, read_about, save_state
+from ada_segment.storage import copy_state, load_entry, load_state, read_about, save_state
 
 ALL = sorted(STRATEGIES)
 TARGET = {"mask": 0.5, "box": -0.5}
@@ -198,8 +199,29 @@ def test_a_state_that_could_not_be_copied_is_refused_before_anything_is_trained(
         def train(self, *_: Any, **__: Any) -> dict[str, float]:
             raise AssertionError
 
-    with pytest.raises(TypeError, match=r"a state holds tensors.*not <class 'numpy.ndarray'>; of an array make a"):
+    with pytest.raises(SearchError, match=r"state\['x'\] is <class 'numpy.ndarray'>; .* of an array make a tensor"):
         search(lambda seed: Arrays(), losses=NAMES, rounds=2, members=3)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "text"),
+    [
+        (torch.eye(2).to_sparse(), r"state\['model'\]\[1\] is a tensor of torch.float32, torch.sparse_coo"),
+        (
+            torch.zeros(2, dtype=torch.complex128),
+            r"state\['model'\]\[1\] is a tensor of torch.complex128.*view_as_real",
+        ),
+        (torch.zeros(2, device="meta"), r"state\['model'\]\[1\] is a tensor without data"),
+    ],
+    ids=["sparse", "complex", "meta"],
+)
+def test_a_tensor_that_could_not_be_stored_is_named(tmp_path: Path, tensor: torch.Tensor, text: str) -> None:
+    state = {"model": [torch.zeros(1), tensor]}
+    with pytest.raises(TypeError, match=text):
+        copy_state(state)
+    with pytest.raises(TypeError, match=text):
+        save_state(tmp_path / "state.safetensors", state)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_that_could_not_be_stored_is_refused_before_anything_is_trained() -> None:
@@ -210,7 +232,7 @@ def test_a_key_that_could_not_be_stored_is_refused_before_anything_is_trained() 
         def train(self, *_: Any, **__: Any) -> dict[str, float]:
             raise AssertionError
 
-    with pytest.raises(TypeError, match=r"a state's keys are str or int, not tuple"):
+    with pytest.raises(SearchError, match=r"state has the key \('x', 1\); a state's keys are str or int, not tuple"):
         search(lambda seed: Keys(), losses=NAMES, rounds=2, members=3)
 
 

@@ -6,6 +6,7 @@ And what kills the workers.
 import math
 import os
 import random
+import resource
 import signal
 import threading
 import time
@@ -26,8 +27,8 @@ class Toys:
 
     Args:
         seconds: that an interval takes.
-        planted: what goes wrong, by the seed of the interval: "raise", "memory", "nan", "hang", "exit", "kill",
-            or "kill once", which needs `folder`.
+        planted: what goes wrong, by the seed of the interval: "raise", "memory", "nan", "hang", "exit", "kill", "full"
+            (no file can be written in this process any more), or "kill once", which needs `folder`.
         folder: the file PID in it holds the process of each member that is made; marks of what was done once.
         state: values of the state beside the toy's own.
     """
@@ -71,6 +72,8 @@ class Toy(QuadraticMember):
             os._exit(3)
         if how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if how == "full":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         if how == "kill once":
             assert self.how.folder is not None
             mark = self.how.folder / "killed"

@@ -105,13 +105,13 @@ def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None
 
     Args:
         path: ends in .safetensors.
-        state: nested dict (keys: str or int), list, tuple of tensors (any dtype), bool, int, float, str, None.
+        state: nested dict (keys: str or int), list, tuple of dense tensors, bool, int, float, str, None.
         about: what the state is, for a person or for a check at loading; also written to `path` with the ending
             .json, where it can be read without any tool.
         durable: flush to the disk and store a hash that `load_state` checks; if not, the file is for other processes.
 
     Raises:
-        TypeError: the state holds something else.
+        TypeError: the state holds something else; says where.
         OSError: the file cannot be written.
     """
     header, tensors = _parts(state, about)
@@ -199,22 +199,26 @@ def copy_state(state: Any) -> Any:
     """A copy of a nested state whose tensors share no memory with the original's and lie on the CPU.
 
     Raises:
-        TypeError: it holds something else than `save_state` can store, which might not be copied either.
+        TypeError: it holds something else than `save_state` can store, which might not be copied either; says where.
     """
-    if isinstance(state, Tensor):
-        return state.detach().to("cpu", copy=True)
-    if isinstance(state, dict):
-        return {_key(key): copy_state(value) for key, value in state.items()}
-    if isinstance(state, list | tuple):
-        items = [copy_state(value) for value in state]
-        return tuple(items) if isinstance(state, tuple) else items
-    return _plain(state)
+    return _copied(state, "state")
+
+
+def _copied(value: Any, where: str) -> Any:
+    if isinstance(value, Tensor):
+        return _storable(value, where).to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {_key(key, where): _copied(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [_copied(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    return _plain(value, where)
 
 
 def _parts(state: object, about: dict[str, Any] | None) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Header and tensors of a file that holds `state`."""
     tensors: dict[str, Tensor] = {}
-    return {"state": json.dumps(_flatten(state, tensors)), "about": json.dumps(about or {})}, tensors
+    return {"state": json.dumps(_flatten(state, tensors, "state")), "about": json.dumps(about or {})}, tensors
 
 
 def _hash(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
@@ -234,33 +238,46 @@ def _nested(path: Path, header: Mapping[str, str], tensors: dict[str, Tensor]) -
         raise RunError(f"{path} holds no state written by ada-segment ({type(error).__name__}: {error})") from None
 
 
-def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
+def _flatten(value: Any, tensors: dict[str, Tensor], where: str) -> Any:
     """JSON in which {"tensor": name} stands for a tensor; every container is tagged, since keys may be integers."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
         # safetensors refuses tensors that share memory, so each is stored on its own.
-        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        tensors[name] = _storable(value, where).to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, dict):
-        return {"dict": [[_key(key), _flatten(item, tensors)] for key, item in value.items()]}
+        items = [[_key(key, where), _flatten(item, tensors, f"{where}[{key!r}]")] for key, item in value.items()]
+        return {"dict": items}
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {kind: [_flatten(item, tensors) for item in value]}
-    return {"value": _plain(value)}
+        return {kind: [_flatten(item, tensors, f"{where}[{index}]") for index, item in enumerate(value)]}
+    return {"value": _plain(value, where)}
 
 
-def _key(key: Any) -> str | int:
+def _key(key: Any, where: str) -> str | int:
     if isinstance(key, str | int):
         return key
-    raise TypeError(f"a state's keys are str or int, not {type(key).__name__}: {key!r}")
+    raise TypeError(f"{where} has the key {key!r}; a state's keys are str or int, not {type(key).__name__}")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(
-        f"a state holds tensors, numbers, strings, None, dicts, lists and tuples, not {type(value)}; "
-        f"of an array make a tensor"
+        f"{where} is {type(value)}; a state holds tensors, numbers, strings, None, dicts, lists and tuples: of an "
+        "array make a tensor, and leave out what can be made anew"
+    )
+
+
+def _storable(tensor: Tensor, where: str) -> Tensor:
+    """The tensor without its graph, where safetensors has a name for its kind."""
+    wide = tensor.dtype in (torch.complex128, torch.complex32)
+    if tensor.layout is torch.strided and not (wide or tensor.is_quantized or tensor.is_meta or tensor.is_nested):
+        return tensor.detach()
+    kind = "without data (on the device meta)" if tensor.is_meta else f"of {tensor.dtype}, {tensor.layout}"
+    raise TypeError(
+        f"{where} is a tensor {kind}, which no safetensors file holds; of a sparse one make a dense one, of wide "
+        "complex numbers torch.view_as_real"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ada_segment.errors import SearchError
 from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.executors.settings import ExecutorSettings
 from ada_segment.population.executors.training_one import train_one
@@ -30,7 +31,10 @@ class LocalExecutor:
             self._member = make_member(seed)
 
     def initial_state(self) -> dict[str, Any]:
-        state: dict[str, Any] = copy_state(self._member.state_dict())
+        try:
+            state: dict[str, Any] = copy_state(self._member.state_dict())
+        except TypeError as error:
+            raise SearchError(f"the state of a fresh member cannot be kept: {error}") from error
         return state
 
     def run(self, jobs: Sequence[Job], finished: Callable[[Outcome], None]) -> list[Outcome]:

@@ -12,6 +12,11 @@ from ada_segment.population.executors.settings import ExecutorSettings
 
 # With a time limit, a worker gets at least so many seconds to start: libraries, data and GPUs take their time.
 START_SECONDS = 300.0
+# The way out when states cannot be handed over by files.
+MAKE_ROOM = (
+    "make room there, or name another place by the variable TMPDIR, and go on with resume (--resume); the executor "
+    "local needs no such files"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,15 @@ class Unfit:
     trace: str
 
 
-Event = Ready | Done | Lost | Unfit
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The worker at `place` cannot read or write the files that hold states: a matter of the place, not of its job."""
+
+    place: int
+    why: str
+
+
+Event = Ready | Done | Lost | Unfit | Stuck
 
 
 class Crew(Protocol):
@@ -145,6 +158,8 @@ class Pool:
                         raise _cannot_make(event)
                     self._crew.stop(place)
                     self._mourn(Lost(place, f"it could not make its member: {event.kind}: {event.text}"), None)
+                elif isinstance(event, Stuck):
+                    raise SearchError(f"worker {place} cannot hand states over ({event.why}); {MAKE_ROOM}")
                 elif isinstance(event, Done):
                     if event.spoiled:
                         self._crew.stop(place)

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from ada_segment.population.executors.training_one import made, served
+from ada_segment.errors import RunError
+from ada_segment.population.executors.training_one import describe, made, served
 from ada_segment.storage import load_state, save_state
 
 
@@ -42,6 +43,7 @@ def work(
     os.environ.update(environment)
     os.setpgid(0, 0)  # Ctrl-C on the terminal is for the search alone; helpers of a loader end with this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the search, lest it end the imports
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     torch.set_num_threads(threads)
     member, said = made(lambda: pickle.loads(recipe)(seed))
@@ -54,8 +56,12 @@ def work(
         except EOFError:
             return
         save = partial(save_state, target, durable=False) if speaks else lambda state: None
-        answer, _ = served(member, job, source, load_state, save)
-        connection.send(("done", *answer))
+        try:
+            answer, _ = served(member, job, source, load_state, save)
+        except (OSError, RunError) as error:
+            connection.send(("stuck", describe(error)))
+        else:
+            connection.send(("done", *answer))
 
 
 def _end_with_parent(folder: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
-from ada_segment.errors import ConfigError
+from ada_segment.errors import ConfigError, SearchError
 from ada_segment.population.executors.base import Job, Outcome
-from ada_segment.population.executors.pool import Done, Event, Lost, Pool, Ready, RemoteError, Unfit
+from ada_segment.population.executors.pool import MAKE_ROOM, Done, Event, Lost, Pool, Ready, RemoteError, Stuck, Unfit
 from ada_segment.population.executors.private_folder import PrivateFolder
 from ada_segment.population.executors.process_worker import work
 from ada_segment.population.executors.settings import ExecutorSettings
+from ada_segment.population.executors.training_one import describe
 from ada_segment.population.member import Member
 from ada_segment.storage import load_state, save_state
 
@@ -103,7 +104,8 @@ class ProcessCrew:
                 },
                 name=f"ada-segment worker {place}" + (f", rank {rank}" if self._each > 1 else ""),
             )
-            process.start()
+            with _without_ctrl_c():  # until it sees to that itself: its imports take seconds
+                process.start()
             theirs.close()
             worker.processes.append(process)
             worker.connections.append(ours)
@@ -116,7 +118,10 @@ class ProcessCrew:
         for key, state in wanted.items():
             if key not in self._files:
                 file = self._new_file()
-                save_state(file, state, durable=False)
+                try:
+                    save_state(file, state, durable=False)
+                except OSError as error:
+                    raise SearchError(f"states cannot be handed to workers ({describe(error)}); {MAKE_ROOM}") from error
                 self._files[key] = (state, file)
 
     def give(self, place: int, job: Job | None) -> None:
@@ -159,10 +164,12 @@ class ProcessCrew:
             worker.target.unlink(missing_ok=True)
 
     def close(self) -> None:
-        for place in list(self._workers):
-            self.stop(place)
-        self._files.clear()
-        self._folder.close()
+        try:
+            for place in list(self._workers):
+                self.stop(place)
+        finally:  # a second Ctrl-C may come meanwhile
+            self._files.clear()
+            self._folder.close()
 
     def _look(self, place: int, rank: int) -> Event | None:
         """What the process of this rank has to say, or that it is gone."""
@@ -180,6 +187,8 @@ class ProcessCrew:
         kind, *content = message
         if kind == "unfit":
             return Unfit(place, *content)
+        if kind == "stuck":
+            return Stuck(place, *content)
         if kind == "ready":
             worker.ready += 1
             return Ready(place) if worker.ready == len(worker.processes) else None
@@ -236,6 +245,16 @@ def _recipe(make_member: Callable[[int], Member]) -> bytes:
             f"worker process ({type(error).__name__}: {error}); make it a class or function at the top of a module, "
             "not a lambda or a function within another one, or use the executor local"
         ) from None
+
+
+@contextlib.contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended; processes that are started in it are not reached by one at all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _gpus() -> list[str]:

@@ -50,21 +50,25 @@ def served(
     Returns:
         The outcome without its state, a traceback, and whether this process has lost its GPU.
         What `save` made of the state afterwards; None without one.
+
+    Raises:
+        Exception: of `load` and `save`. That a state cannot be handed over is no failure of the member.
     """
     saved = None
-    try:
-        if job is None:
-            outcome = Outcome(index=0, state=copy_state(member.state_dict()))
-        else:
-            outcome = train_one(member, replace(job, state=load(state)))
-        trace = "" if outcome.error is None else "".join(traceback.format_exception(outcome.error))
-        if outcome.state is not None:
-            saved = save(outcome.state)
-    except Exception as error:
-        index = 0 if job is None else job.index
-        outcome, trace = Outcome(index=index, failure=describe(error)), traceback.format_exc()
+    outcome = _as_made(member) if job is None else train_one(member, replace(job, state=load(state)))
+    trace = "" if outcome.error is None else "".join(traceback.format_exception(outcome.error))
+    if outcome.state is not None:
+        saved = save(outcome.state)
     spoiled = outcome.failure is not None and gpu_is_lost()
     return (replace(outcome, state=None, error=None), trace, spoiled), saved
+
+
+def _as_made(member: Member) -> Outcome:
+    """The state of a member that has not trained yet."""
+    try:
+        return Outcome(index=0, state=copy_state(member.state_dict()))
+    except Exception as error:
+        return Outcome(index=0, failure=describe(error), error=error)
 
 
 def describe(error: BaseException) -> str:
