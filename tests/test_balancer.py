@@ -71,11 +71,11 @@ def test_a_metric_that_is_not_finite_is_none_in_the_journal(metric: float, tmp_p
 def test_before_the_first_total_the_weights_are_those_that_it_starts_with(method: str) -> None:
     losses = losses_of(model(), pictures(1)[0])
     plain, off = LossBalancer(method, NAMES, seed=1), LossBalancer(method, NAMES, defaults={"box": 0.0})
-    assert sum(plain.weights_now(losses).values()) == pytest.approx(3.0)
-    assert off.weights_now(losses)["box"] == 0.0
+    assert sum(plain.weights_now.values()) == pytest.approx(3.0)
+    assert off.weights_now["box"] == 0.0
     assert plain.state_dict() == LossBalancer(method, NAMES).state_dict()
     plain(losses)
-    assert plain.weights_now(losses) == plain.weights
+    assert plain.weights_now == plain.weights
 
 
 def test_defaults_are_what_a_method_starts_from() -> None:

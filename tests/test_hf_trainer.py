@@ -254,6 +254,92 @@ def test_a_resumed_training_keeps_the_metric_of_its_epoch(tmp_path: Path, step: 
     assert rewards(again) == pytest.approx(rewards(whole))
 
 
+def epochs_of(ours: Any) -> list[float]:
+    """The mean of a loss in each epoch."""
+    return [record["members"][0]["losses"]["fit"] for record in ours.balancer.journal]
+
+
+def test_an_attempt_with_too_large_a_batch_is_none_of_the_epochs(tmp_path: Path) -> None:
+    """The Trainer begins anew within one call of `train`, with half the batch."""
+
+    class Large(TwoLosses):
+        def forward(self, x: Tensor, labels: Tensor) -> dict[str, Any]:
+            self.calls = getattr(self, "calls", 0) + 1
+            if len(x) > 2 and self.calls > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+            return super().forward(x, labels)
+
+    balancer = LossBalancer("famo", ["fit", "size"])
+    ours = trainer(tmp_path, balancer, Large(), auto_find_batch_size=True, gradient_accumulation_steps=2)
+    ours.train()
+    assert ours.state.global_step == 8
+    assert [record["round"] for record in balancer.journal] == [0, 1]
+    assert balancer.state_dict()["count"] == 0
+    assert balancer.accumulate == 1
+
+
+def test_a_training_that_is_broken_off_leaves_no_epoch_for_the_next(tmp_path: Path) -> None:
+    class Stops(TwoLosses):
+        stops = True
+
+        def forward(self, x: Tensor, labels: Tensor) -> dict[str, Any]:
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.stops and self.calls == 3:
+                raise KeyboardInterrupt
+            return super().forward(x, labels)
+
+    balancer, model = LossBalancer(WEIGHTS, accumulate=3), Stops()
+    ours = trainer(tmp_path, balancer, model, learning_rate=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        ours.train()
+    assert balancer.accumulate == 3
+    model.stops = False
+    ours.train()
+    whole = trainer(tmp_path, LossBalancer(WEIGHTS), learning_rate=0.0)
+    whole.train()
+    assert epochs_of(ours) == pytest.approx(epochs_of(whole))
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_an_evaluation_may_have_fewer_losses_and_no_others(trained: bool, tmp_path: Path) -> None:
+    class Evaluated(TwoLosses):
+        others: tuple[str, ...] = ()
+
+        def forward(self, x: Tensor, labels: Tensor) -> dict[str, Any]:
+            output = super().forward(x, labels)
+            if not self.training:
+                del output["losses"]["size"]
+                output["losses"] |= dict.fromkeys(self.others, x.sum())
+            return output
+
+    ours = trainer(
+        tmp_path, LossBalancer("fixed", list(WEIGHTS), defaults=WEIGHTS), Evaluated(), eval_dataset=Points(8)
+    )
+    if trained:
+        ours.train()
+    measured = ours.evaluate()["eval_loss"]
+    points = Points(8)
+    error = ours.model(points.x, points.x.sum(1, keepdim=True))["losses"]["fit"].item()
+    assert measured == pytest.approx(0.5 * error)
+    ours.model.others = ("edge",)
+    with pytest.raises(LossError, match=r"losses edge, which are none of the balancer's \(fit, size\)"):
+        ours.evaluate()
+
+
+@pytest.mark.parametrize("key", ["losses", "loss_dict"])
+def test_metrics_are_made_of_predictions_without_the_losses(key: str, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    ours = trainer(
+        tmp_path,
+        LossBalancer(WEIGHTS),
+        TwoLosses(key),
+        eval_dataset=Points(8),
+        compute_metrics=lambda found: seen.append(found.predictions) or {},
+    )
+    ours.evaluate()
+    assert [predictions.shape for predictions in seen] == [(8, 1)]
+
+
 def test_the_balancer_counts_its_steps_again_after_a_training(tmp_path: Path) -> None:
     balancer = LossBalancer("rlw", ["fit", "size"])
     trainer(tmp_path, balancer).train()

@@ -73,7 +73,7 @@ class LossBalancer:
         self.accumulate: int | None = accumulate
         self.journal: list[Record] = []
         self._group = process_group
-        self._begin_epoch()
+        self.begin_epoch()
         _keep_uncompiled()
 
     @property
@@ -86,20 +86,16 @@ class LossBalancer:
         """The weights of the last total, d total / d loss by name; empty before the first."""
         return dict(self.weighting.last)
 
-    def weights_now(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+    @property
+    def weights_now(self) -> dict[str, float]:
         """For an evaluation: the weights of the last total; before the first, those that losses of 1 would get.
 
-        Args:
-            losses: 0-d, by name; their values are not looked at, so that all batches have the same weights.
-
-        Raises:
-            LossError: names do not fit.
+        Values of losses are not looked at, so that all batches have the same weights.
         """
         if self.weighting.last:
             return self.weights
         with torch.no_grad():
-            ones = {name: torch.ones_like(loss) for name, loss in losses.items()}
-            return self.weighting.weights(ones, self._factors)
+            return self.weighting.weights({name: torch.ones(()) for name in self.losses}, self._factors)
 
     @property
     def within_epoch(self) -> bool:
@@ -121,7 +117,7 @@ class LossBalancer:
         if not torch.is_grad_enabled():
             check_names(losses, self.losses, "losses and weights")
             check_tensors(losses)
-            return weighted_sum(losses, self.weights_now(losses))
+            return weighted_sum(losses, self.weights_now)
         self._calls += 1
         try:
             total = self.weighting.total(losses, self._factors)
@@ -161,7 +157,7 @@ class LossBalancer:
         record: Record = {"round": len(self.journal), "best": 0, "members": [member], "seconds": seconds}
         self.journal.append(record)
         self.weighting.end_epoch(means)
-        self._begin_epoch()
+        self.begin_epoch()
         return record
 
     def state_dict(self) -> dict[str, Any]:
@@ -199,13 +195,14 @@ class LossBalancer:
         self.weighting.load_state_dict(state["weighting"])
         self.weighting.last = dict(state.get("last", {}))
         self.journal = list(state["journal"])
-        self._begin_epoch()
+        self.begin_epoch()
         self._weights |= state["weights"]
         self._losses |= state["losses"]
         self._count = state["count"]
         self._calls = state.get("calls", self._count)
 
-    def _begin_epoch(self) -> None:
+    def begin_epoch(self) -> None:
+        """Forget the totals since the last epoch ended: those of one that was broken off. `end_epoch` calls it."""
         self._weights: dict[str, float] = {}
         self._losses: dict[str, float] = {}
         self._count = 0  # of totals

@@ -8,7 +8,9 @@ trainer = BalancedTrainer(model, args, train_dataset=pictures, balancer=LossBala
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ada_segment.storage import load_state, save_state
 from ada_segment.weighting.base import weighted_sum
 
 FILE_NAME = "loss_balancer.safetensors"
+# Where a model's output may hold its losses by name.
+LOSSES = ("losses", "loss_dict")
 NamedLosses = Callable[[Any, Mapping[str, Any]], tuple[Mapping[str, Tensor], Any]]
 
 
@@ -68,23 +72,36 @@ class BalancesLosses:
     ) -> Any:
         """The total of one batch, with the model's output where that is asked for."""
         losses, output = (self.losses_of or losses_in_output)(model, inputs)
-        if torch.is_grad_enabled():
-            total = self.balancer(losses)
-        else:
-            # Not by the balancer itself: in an evaluation a model may give fewer losses.
-            total = weighted_sum(losses, self.balancer.weights_now(losses))
+        total = self.balancer(losses) if torch.is_grad_enabled() else self._evaluated(losses)
         return (total, output) if return_outputs else total
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> Any:
+        """The Trainer's own; the dict of losses is none of the predictions that `compute_metrics` gets."""
+        trainer: Any = super()
+        if ignore_keys is None:  # what the Trainer takes then
+            ignore_keys = getattr(getattr(model, "config", None), "keys_to_ignore_at_inference", ["past_key_values"])
+        return trainer.prediction_step(model, inputs, prediction_loss_only, [*(ignore_keys or ()), *LOSSES])
 
     def train(
         self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
     ) -> Any:
         """The Trainer's own, after the balancer has gone back to where the checkpoint was written."""
         trainer: Any = super()
+        metric = None
         if folder := self._checkpoint(resume_from_checkpoint):
             state = load_state(folder / FILE_NAME)
             self.balancer.load_state_dict(state)
-            self._epochs.metric = state.get("metric")  # which earlier versions did not keep
-        return trainer.train(resume_from_checkpoint, *args, **kwargs)
+            metric = state.get("metric")  # which earlier versions did not keep
+        else:
+            self.balancer.begin_epoch()  # what a training that was broken off has left is of none of this one's epochs
+        with self._epochs.attempts(metric):
+            return trainer.train(resume_from_checkpoint, *args, **kwargs)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """The Trainer's own, with the weights where it tells of the loss."""
@@ -92,6 +109,16 @@ class BalancesLosses:
             logs = {**logs, **{f"weight/{name}": weight for name, weight in self.balancer.weights.items()}}
         trainer: Any = super()
         trainer.log(logs, *args, **kwargs)
+
+    def _evaluated(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The total of an evaluation. Not by the balancer itself: a model may give fewer losses then."""
+        weights = self.balancer.weights_now
+        if unknown := [name for name in losses if name not in weights]:
+            raise LossError(
+                f"an evaluation has the losses {', '.join(unknown)}, which are none of the balancer's "
+                f"({', '.join(weights)}); name them when it is made"
+            )
+        return weighted_sum(losses, weights)
 
     def _checkpoint(self, asked: str | os.PathLike[str] | bool | None) -> Path | None:
         from transformers.trainer_utils import get_last_checkpoint
@@ -111,7 +138,7 @@ def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str
         keep_losses(model)
         return raw_losses(model, **inputs)
     output = model(**inputs)
-    for key in ("losses", "loss_dict"):
+    for key in LOSSES:
         found = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
         if isinstance(found, Mapping):
             return found, output
@@ -127,16 +154,28 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
 
     class Epochs(TrainerCallback):
         metric: float | None = None  # of an evaluation within the epoch
-        accumulate = balancer.accumulate
+        start: tuple[dict[str, Any], float | None] | None = None
 
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        @contextmanager
+        def attempts(self, metric: float | None) -> Iterator[None]:
+            """A call of `train`, which may begin several times: a Trainer that finds its batch size begins again."""
+            accumulate = balancer.accumulate
             # An epoch may cut an accumulation short: the balancer learns when the optimiser has stepped.
             balancer.accumulate = None
+            self.start = deepcopy(balancer.state_dict()), metric
+            try:
+                yield
+            finally:
+                balancer.accumulate, self.start = accumulate, None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if self.start is not None:
+                balancer.load_state_dict(deepcopy(self.start[0]))
+                self.metric = self.start[1]
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if balancer.within_epoch:  # of a training whose last checkpoint was resumed, with nothing left to do
                 self._end()
-            balancer.accumulate = self.accumulate
 
         def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             # A checkpoint of an epoch's last step was written just before the epoch ended.
