@@ -112,6 +112,11 @@ class _BalanceLosses:
             weights = record["members"][0]["weights"]
             pl_module.log_dict({f"weight/{name}": weight for name, weight in weights.items()})
 
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """End the last epoch where its end is missing in the checkpoint that was resumed and nothing is left to do."""
+        if self.balancer.within_epoch:
+            self._end()
+
     def state_dict(self) -> dict[str, Any]:
         """The balancer's, and the metric of the epoch at hand."""
         return {**self.balancer.state_dict(), "metric": self._metric}
