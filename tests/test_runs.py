@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from journals import journal_of, without_times
 from PIL import Image
 from small_runs import Interrupts, arguments, small
 
-from ada_segment.config import to_yaml
+from ada_segment.config import Settings, to_yaml
 from ada_segment.data.check import check_folder
 from ada_segment.data.file_quality import quality_of_files
 from ada_segment.data.picture import read_picture_size
@@ -29,7 +30,7 @@ from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
 from ada_segment.runs.search_run import run_search
-from ada_segment.runs.settings_file import forget_settings, read_settings, write_settings
+from ada_segment.runs.settings_file import check_same, forget_settings, read_settings, write_settings
 from ada_segment.runs.splits_file import check_names, write_names
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
@@ -532,6 +533,35 @@ def test_a_folder_of_data_is_one_by_all_its_names(tmp_path: Path, monkeypatch: p
     write_settings(tmp_path / "run", small(data__source=str(tmp_path / "streets")))
     with pytest.raises(RunError, match=r"was started with data\.source"):
         write_settings(tmp_path / "run", small(data__source="fields"))
+
+
+@pytest.mark.parametrize("key", ["search.weights", "search.settings.learned", "training.start", "model.pretrained"])
+def test_a_path_is_one_by_all_its_names(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def given(name: str) -> Settings:
+        return small(**{key.replace(".", "__"): name})
+
+    write_settings(tmp_path / "run", given("first"))
+    for name in ("first/", "./first", str(tmp_path / "first")):
+        assert check_same(tmp_path / "run", given(name)) == given("first")
+    with pytest.raises(RunError, match=rf"was started with {re.escape(key)}"):
+        check_same(tmp_path / "run", given("other"))
+    if key.startswith("search."):
+        write_settings(tmp_path / "two", given("first,second"))
+        assert check_same(tmp_path / "two", given(f"./first,{tmp_path}/second")) == given("first,second")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_resumed_run_may_spell_what_it_has_learned_from_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_search(small(search__rounds=1), Path("first"))
+    run_search(small(search__rounds=1, search__settings__learned="first"), Path("second"))
+    same = small(search__rounds=1, search__settings__learned=f"{tmp_path}/first/")
+    run_search(same, Path("second"), resume=True)
+    assert yaml.safe_load(Path("second/config.yaml").read_text())["search"]["settings"]["learned"] == "first"
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -35,6 +35,16 @@ WHERE_AND_HOW = frozenset(
 """Settings that do not touch a run's numbers: they may be others when it is resumed, and make no other arm."""
 
 
+PATHS = {
+    "data.source": None,
+    "model.pretrained": None,
+    "search.settings.learned": ",",
+    "search.weights": ",",
+    "training.start": None,
+}
+"""Settings that may be paths, several with this between them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run folder.
@@ -135,7 +145,7 @@ def flat(tree: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 
 
 def comparable(key: str, value: Any) -> Any:
-    """A setting as it is compared: 10 is 10.0, as YAML may have it, a list a tuple, and a folder one by all its names.
+    """A setting as it is compared: 10 is 10.0, as YAML may have it, a list a tuple, and a path one by all its names.
 
     Args:
         key: its dotted key.
@@ -145,9 +155,9 @@ def comparable(key: str, value: Any) -> Any:
         return tuple(comparable(key, item) for item in value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if key == "data.source" and value not in (None, SCENES):
+    if key in PATHS and isinstance(value, str) and value != SCENES:
         with suppress(ValueError):  # a name that no file can have
-            return os.path.realpath(str(value))
+            return tuple(map(os.path.realpath, value.split(PATHS[key])))
     return value
 
 

@@ -54,6 +54,8 @@ def run_search(
     Raises:
         AdaSegmentError: a setting, the data or the folder is not usable; raised before any training.
     """
+    if known := resume and (out / FILE_NAME).is_file():
+        settings = check_same(out, settings)
     losses = loss_table(settings.model)
     groups = _groups(settings.search, losses)
     # A search that goes on from a checkpoint needs nothing that lies elsewhere.
@@ -78,11 +80,9 @@ def run_search(
     # With several devices for a member, each starts this command from its beginning; workers do that on their own.
     fabric = build_fabric(settings.training if local else on_one_device(settings, accelerator="cpu").training)
     first = fabric.is_global_zero
-    if resume and (out / FILE_NAME).is_file():
-        check_same(out, settings)
-    elif resume and (out / JOURNAL).is_file():
+    if not known and resume and (out / JOURNAL).is_file():
         raise RunError(f"{out} holds no {FILE_NAME}; resume it in the program that has started it")
-    elif first:
+    if not known and first:
         refuse_used(out)
     fabric.barrier()
     splits = open_data(settings)

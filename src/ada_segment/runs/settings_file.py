@@ -1,7 +1,7 @@
 """The settings of a run, written to its folder and read back."""
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
@@ -35,7 +35,7 @@ def write_settings(run: Path, settings: Settings, names: Names | None = None) ->
     with claimed(run):
         known = (run / FILE_NAME).is_file()
         if known:
-            check_same(run, settings)
+            settings = check_same(run, settings)
         write_text(run / FILE_NAME, to_yaml(settings))
         write_names(run, names or {})
     return not known
@@ -65,16 +65,23 @@ def read_settings(run: Path) -> Settings:
     return resolve(file=run / FILE_NAME, flags=unsaid) if unsaid else settings
 
 
-def check_same(run: Path, settings: Settings) -> None:
+def check_same(run: Path, settings: Settings) -> Settings:
     """Refuse to go on with a run under other settings.
+
+    Returns:
+        Those to go on with: as they were written down, where a path may have another spelling, but for
+        `WHERE_AND_HOW`.
 
     Raises:
         RunError: names the first setting that differs, with both values.
     """
-    stored, asked = flat(asdict(read_settings(run))), flat(asdict(settings))
+    known = read_settings(run)
+    stored, asked = flat(asdict(known)), flat(asdict(settings))
     for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
         if comparable(key, stored.get(key)) != comparable(key, asked.get(key)):
             raise RunError(
                 f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
                 f"resume it with its own settings, or name another folder"
             )
+    how = [key.removeprefix("search.") for key in WHERE_AND_HOW]
+    return replace(known, search=replace(known.search, **{key: getattr(settings.search, key) for key in how}))
