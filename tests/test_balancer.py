@@ -432,6 +432,7 @@ def test_a_weighting_of_ones_own() -> None:
         (lambda run: LossBalancer("famo", "mask"), ConfigError, "losses = 'mask' is not usable; give the list"),
         (lambda run: LossBalancer("fixed", []), ConfigError, r"losses = \[\] is not usable; give the list"),
         (lambda run: LossBalancer("famo", []), ConfigError, r"losses = \[\] is not usable; give the list"),
+        (lambda run: LossBalancer("famo", {"mask"}), ConfigError, r"losses = \{'mask'\} has no order; give a list"),
         (lambda run: LossBalancer({}), ConfigError, r"losses = \{\} is not usable; give the list"),
         (lambda run: LossBalancer("fixed", ["a", "a"]), ConfigError, "losses name a twice; give each loss once"),
         (lambda run: LossBalancer("dwa", ["b", "a", "a"]), ConfigError, "losses name a twice; give each loss once"),

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -643,6 +644,34 @@ def test_a_folder_is_in_use_from_before_a_member_is_made(tmp_path: Path) -> None
 
     whole = run(make, out=tmp_path / "run")
     assert journal_of(tmp_path / "run") == without_times(whole.journal)
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["renamed", "removed"])
+def test_a_folder_that_is_taken_away_is_not_made_again(tmp_path: Path, removed: bool) -> None:
+    """Half of a run in each of two folders would be no run in either."""
+
+    class Takes(Says):
+        def round_finished(self, record: Any) -> None:
+            if record["round"] == 1:
+                shutil.rmtree(tmp_path / "run") if removed else (tmp_path / "run").rename(tmp_path / "kept")
+
+    with pytest.raises(RunError, match=r"run is no longer the folder that this search writes to.*--resume"):
+        run(out=tmp_path / "run", observer=Takes())
+    assert not (tmp_path / "run").exists()
+    if not removed:
+        resumed = run(out=tmp_path / "kept", resume=True)
+        assert without_times(resumed.journal) == without_times(run().journal)
+
+
+def test_a_folder_that_is_replaced_is_somebody_else_s(tmp_path: Path) -> None:
+    class Replaces(Says):
+        def round_finished(self, record: Any) -> None:
+            (tmp_path / "run").rename(tmp_path / "kept")
+            (tmp_path / "run").mkdir()
+
+    with pytest.raises(RunError, match="run is no longer the folder"):
+        run(out=tmp_path / "run", observer=Replaces())
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.parametrize("resume", [False, True])

@@ -1,7 +1,7 @@
 """The files of a search, in an order of writing that survives an interruption anywhere."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,7 @@ class RunFolder:
         self.path = path
         self._identity = json.loads(json.dumps(identity, allow_nan=False))
         self._resume = resume
+        self._is_there: Callable[[], bool] = lambda: True  # while it is not claimed, nobody says otherwise
         # What `load` had to leave out, in words.
         self.dropped: list[str] = []
         self._refuse_others()
@@ -87,7 +88,7 @@ class RunFolder:
         """
         with self._writing():
             self.path.mkdir(parents=True, exist_ok=True)
-        with claimed(self.path):
+        with claimed(self.path) as self._is_there:
             self._refuse_others()
             yield
 
@@ -186,7 +187,13 @@ class RunFolder:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Errors of the disk say what is still there."""
+        """Errors of the disk say what is still there; so does a folder that has gone elsewhere with what is in it."""
+        if not self._is_there():
+            raise RunError(
+                f"{self.path} is no longer the folder that this search writes to: it was renamed or removed, and the "
+                "search ends here. What it has written before is there: resume it (--resume) under the name that it "
+                "has now"
+            )
         try:
             yield
         except OSError as error:

@@ -28,11 +28,15 @@ def check_names(given: Iterable[str], expected: Iterable[str], what: str) -> Non
 
 
 def check_losses(losses: Iterable[str]) -> tuple[str, ...]:
-    """The names of the losses, refused unless there are any, each is text and there once.
+    """The names of the losses, refused unless there are any, each is text and there once, in an order.
 
     Raises:
         ConfigError: shows what was given, or the names that are there twice.
     """
+    if isinstance(
+        losses, set | frozenset
+    ):  # the order of a set is another one in each process; that of a dict's keys is not
+        raise ConfigError(f"losses = {losses!r} has no order; give a list of the losses' names")
     names = tuple(losses or ())
     if isinstance(losses, str) or not names or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"losses = {losses!r} is not usable; give the list of the losses' names")
