@@ -283,6 +283,12 @@ def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_
     refused(str(tmp_path / "empty"), "holds no run")
 
 
+def test_what_is_held_compressed_gives_the_same_figures(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = json.loads((searched / "metrics.json").read_text())
+    monkeypatch.setattr("ada_segment.training.held.ROOM", 0)
+    assert evaluate_run(searched) == own
+
+
 def test_only_the_test_split_of_its_own_data_is_what_a_run_reached(searched: Path) -> None:
     def name(**asked: Any) -> str:
         return metrics_file(searched, **asked).relative_to(searched).as_posix()

@@ -1,6 +1,6 @@
 """A model's candidates for a whole dataset, and what they are worth."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from ada_segment.panoptic.merge import Thresholds
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.quality import PanopticQuality
+from ada_segment.training.held import Held
 from ada_segment.training.loading import evaluation_batches
 
 REWARDS = ("pq", "pq-tuned", "pq-soft")
@@ -28,10 +29,10 @@ def predict_all(
     batch_size: int,
     workers: int = 0,
     device: torch.device | str = "cpu",
-) -> tuple[list[Prediction], list[PanopticMap]]:
+) -> tuple[Sequence[Prediction], Sequence[PanopticMap]]:
     """Candidates and truths of all pictures, in their order. Arguments as of `predict_each`."""
-    predictions: list[Prediction] = []
-    truths: list[PanopticMap] = []
+    predictions: Held[Prediction] = Held()
+    truths: Held[PanopticMap] = Held()
 
     def take(predicted: list[Prediction], true: list[PanopticMap]) -> None:
         predictions.extend(predicted)

@@ -179,7 +179,7 @@ class PanopticMember:
             part.counts = summed(self.fabric, part.counts)
         return reward_of(reward.parts)
 
-    def predict(self, dataset: PanopticDataset) -> tuple[list[Prediction], list[PanopticMap]]:
+    def predict(self, dataset: PanopticDataset) -> tuple[Sequence[Prediction], Sequence[PanopticMap]]:
         """Candidates and truths of a dataset's pictures, by the moving average of the model where there is one.
 
         Whichever rank calls it, it predicts all of them and does not wait for the others.
