@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.layout import find_split
-from ada_segment.data.picture import read_picture, read_picture_size
+from ada_segment.data.picture import read_picture, read_picture_size, verify_picture
 from ada_segment.data.problems import group
 from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_splits
@@ -420,6 +420,14 @@ def test_predictions_of_nothing_are_no_fault(folder: Path) -> None:
     file.write_text(json.dumps(root))
     assert check_file(file, folder / "images" / "val") == []
     assert "no segments" in {problem.kind for problem in check_folder(folder)}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_large_picture_is_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)  # Pillow warns of more, and refuses twice as many
+    Image.new("RGB", (8, 8)).save(tmp_path / "large.png")
+    for read in (read_picture, read_picture_size, read_labels, verify_picture):
+        read(tmp_path / "large.png")
 
 
 def test_pictures_of_too_many_pixels_are_said_to_be_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

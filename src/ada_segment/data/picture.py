@@ -1,11 +1,13 @@
 """Pictures in, pictures out: JPEG, PNG and whatever else Pillow reads."""
 
 import os
+import warnings
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from torch import Tensor
 
 from ada_segment.data.problems import FileError
@@ -19,6 +21,13 @@ STORE_UPRIGHT = "store the picture upright, as its segments were drawn"
 """What is said of a picture that `is_turned_from` the size of its segments, and the way out."""
 
 
+def opened(source: Path | IO[bytes]) -> ImageFile.ImageFile:
+    """Opened by Pillow, which refuses more than 179 million pixels, and is not to warn of half as many."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(source)
+
+
 def read_picture(path: Path) -> Tensor:
     """A picture as [3, H, W] uint8 RGB; of 16 bits the upper 8. It is not turned by what a camera noted, as annotations
     are not either.
@@ -27,7 +36,7 @@ def read_picture(path: Path) -> Tensor:
         FileError: it is missing or unreadable, or has more than 16 bits.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             _refuse_unbounded(path, image)
             # What Pillow makes of 16 bits is white wherever they are above 255.
             eight = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if _has_16_bits(image) else image
@@ -40,7 +49,7 @@ def read_picture(path: Path) -> Tensor:
 def read_picture_size(path: Path) -> tuple[int, int]:
     """Height and width, from the header alone. Raises FileError like `read_picture`."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return image.height, image.width
     except BROKEN as error:
         raise unreadable(path, error) from None
@@ -49,7 +58,7 @@ def read_picture_size(path: Path) -> tuple[int, int]:
 def verify_picture(path: Path) -> None:
     """Read a picture to its end, at an eighth of its size where the format can. Raises like `read_picture`."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             _refuse_unbounded(path, image)
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
@@ -60,7 +69,7 @@ def verify_picture(path: Path) -> None:
 def is_turned(path: Path) -> bool:
     """Whether viewers show it turned or mirrored, as its camera noted. Raises FileError like `read_picture`."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except BROKEN as error:
         raise unreadable(path, error) from None
