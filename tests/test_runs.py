@@ -425,6 +425,29 @@ def test_pictures_are_predicted(searched: Path, photographs: Path, tmp_path: Pat
         predict_pictures(searched, pictures, out)
 
 
+def test_pictures_of_a_folder_are_predicted(searched: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    (folder / "street").mkdir(parents=True)
+    for name in ("a.png", "a.jpg", "street/a.png", ".hidden.png"):
+        Image.new("RGB", (40, 40)).save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    other = tmp_path / "b.png"
+    Image.new("RGB", (40, 40)).save(other)
+    overlays = predict_pictures(searched, [folder, other], out)
+    names = ["a", "a.png", "street/a", "b"]
+    assert overlays == [out / f"{name}.overlay.png" for name in names]
+    assert all(overlay.is_file() for overlay in overlays)
+    content = json.loads((out / "panoptic.json").read_text())
+    assert [image["file_name"] for image in content["images"]] == ["a.jpg", "a.png", "street/a.png", "b.png"]
+    assert [entry["file_name"] for entry in content["annotations"]] == [f"{name}.png" for name in names]
+    with pytest.raises(DataError, match="empty holds no pictures"):
+        predict_pictures(searched, [tmp_path / "empty"], tmp_path / "second")
+    shutil.copy(other, folder)
+    with pytest.raises(DataError, match=r"two pictures are called b\.png: .*b\.png and .*photos/b\.png"):
+        predict_pictures(searched, [other, folder], tmp_path / "second")
+
+
 def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.png", tmp_path / "bad.jpg"
     Image.new("RGB", (40, 40)).save(good)

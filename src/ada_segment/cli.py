@@ -211,7 +211,7 @@ def pq(
 @app.command(epilog="Example: ada-segment predict runs/first photo.jpg --out seen")
 def predict(
     run: Run,
-    images: Annotated[list[Path], typer.Argument(help="Pictures.")],
+    images: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for overlays and COCO panoptic files.")],
 ) -> None:
     """Show what a run's best model sees: overlays, and COCO panoptic PNG + JSON."""

@@ -1,6 +1,6 @@
 """COCO panoptic files of predictions and of generated data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -49,11 +49,7 @@ def write_panoptic(
             raise DataError(f"two pictures are called {name}; give each its own name")
         if image_ids is not None and name not in image_ids:
             raise DataError(f"picture {name} has no image id; predict pictures of the truth only")
-        mask = str(PurePosixPath(name).with_suffix(".png"))
-        if mask in masks:
-            mask = f"{name}.png"
-        if mask in masks:
-            raise DataError(f"{mask} would be written twice; give pictures names that differ in more than their ending")
+        mask = mask_name(name, masks)
         names.add(name)
         masks.add(mask)
         number = len(images) + 1 if image_ids is None else image_ids[name]
@@ -62,6 +58,20 @@ def write_panoptic(
         images.append({"id": number, "file_name": name, "height": height, "width": width})
         annotations.append({"image_id": number, "file_name": mask, "segments_info": _segments(panoptic_map)})
     write_json(path, {"images": images, "annotations": annotations, "categories": categories.to_json()})
+
+
+def mask_name(name: str, taken: Container[str]) -> str:
+    """The name of the PNG for the picture of that name, where others have `taken` theirs before it.
+
+    Raises:
+        DataError: it would have the name of one of those.
+    """
+    mask = str(PurePosixPath(name).with_suffix(".png"))
+    if mask in taken:
+        mask = f"{name}.png"
+    if mask in taken:
+        raise DataError(f"{mask} would be written twice; give pictures names that differ in more than their ending")
+    return mask
 
 
 def picture_names(dataset: PanopticDataset) -> list[str]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ada_segment.data.convert.writing import list_pictures
 from ada_segment.data.picture import read_picture
 from ada_segment.data.sample import Sample
-from ada_segment.data.writing import write_panoptic
+from ada_segment.data.writing import mask_name, write_panoptic
 from ada_segment.errors import DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.panoptic_map import PanopticMap
@@ -25,55 +26,62 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
 
     Args:
         run: the run folder.
-        pictures: files in any format that Pillow reads.
-        out: folder for NAME.overlay.png, panoptic/NAME.png and panoptic.json; made when absent.
+        pictures: files in any format that Pillow reads, or folders, whose pictures keep their places within them.
+        out: folder for NAME.overlay.png, panoptic/NAME.png and panoptic.json; made when absent. Of two pictures whose
+            names differ in their endings alone, the second's keeps its own in NAME.
 
     Returns:
         The overlays.
 
     Raises:
         RunError: the run is not usable, or `out` holds predictions already.
-        DataError: a picture cannot be read, or would be written over, or two have one name; raised before anything is
-            written.
+        DataError: a picture cannot be read, or would be written over, or two have one name, or a folder has none;
+            raised before anything is written.
     """
-    names = [path.stem for path in pictures]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"two pictures are called {twice[0]}; predict them into different folders")
-    for path in pictures:
+    named = _named(pictures)
+    for path in named.values():
         read_picture(path)
     if (out / JSON_NAME).exists():
         raise RunError(f"{out / JSON_NAME} exists already; name another folder")
-    _refuse_inputs(pictures, out)
+    masks: dict[str, None] = {}
+    for name in named:
+        masks[mask_name(name, masks)] = None
+    overlays = [out / Path(mask).with_suffix(".overlay.png") for mask in masks]
+    _refuse_inputs(list(named.values()), [*overlays, *((out / JSON_NAME).with_suffix("") / mask for mask in masks)])
     stored = load_model(run)
-    overlays: list[Path] = []
 
     def maps() -> Iterator[tuple[str, PanopticMap]]:
-        for path in pictures:
+        for (name, path), overlay in zip(named.items(), overlays, strict=True):
             panoptic = _predict(stored, path)
-            overlays.append(_draw(stored, path, panoptic, out))
-            yield path.name, panoptic
+            _draw(stored, path, panoptic, overlay)
+            yield name, panoptic
 
     write_panoptic(out / JSON_NAME, maps(), stored.categories)
     return overlays
 
 
-def _refuse_inputs(pictures: Sequence[Path], out: Path) -> None:
+def _named(pictures: Sequence[Path]) -> dict[str, Path]:
+    """The pictures by their names in what is predicted, those of folders among them."""
+    named: dict[str, Path] = {}
+    for path in pictures:
+        found = [(path.name, path)]
+        if path.is_dir():
+            found = [(name, path / name) for name in list_pictures(path)]
+        for name, file in found:
+            if name in named:
+                raise DataError(f"two pictures are called {name}: {named[name]} and {file}; predict them one by one")
+            named[name] = file
+    return named
+
+
+def _refuse_inputs(pictures: Sequence[Path], targets: Sequence[Path]) -> None:
     """Refuse to write over a picture that is to be predicted, by whatever name."""
     inputs = {(state.st_dev, state.st_ino): path for path in pictures for state in [path.stat()]}
-    masks = (out / JSON_NAME).with_suffix("")
-    for path in pictures:
-        for target in (_overlay(path, out), masks / Path(path.name).with_suffix(".png")):
-            with suppress(OSError):  # which is not there
-                state = target.stat()
-                if (known := inputs.get((state.st_dev, state.st_ino))) is not None:
-                    raise DataError(
-                        f"{known} would be written over, since what is predicted of {path} goes to {target}; name "
-                        f"another folder with --out"
-                    )
-
-
-def _overlay(path: Path, out: Path) -> Path:
-    return out / f"{path.stem}.overlay.png"
+    for target in targets:
+        with suppress(OSError):  # which is not there
+            state = target.stat()
+            if (known := inputs.get((state.st_dev, state.st_ino))) is not None:
+                raise DataError(f"{known} would be written over, as {target}; name another folder with --out")
 
 
 def _predict(stored: StoredModel, path: Path) -> PanopticMap:
@@ -86,8 +94,6 @@ def _predict(stored: StoredModel, path: Path) -> PanopticMap:
     return merge(prediction, stored.thresholds, stored.categories.thing_ids)
 
 
-def _draw(stored: StoredModel, path: Path, panoptic: PanopticMap, out: Path) -> Path:
+def _draw(stored: StoredModel, path: Path, panoptic: PanopticMap, target: Path) -> None:
     overlay = draw_overlay(read_picture(path), panoptic, stored.categories)
-    target = _overlay(path, out)
     write_whole(target, lambda temporary: overlay.save(temporary, format="PNG"))
-    return target

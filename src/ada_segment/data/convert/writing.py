@@ -56,7 +56,8 @@ def _files(folder: Path) -> Iterator[Path]:
         if any(here.samefile(above) for above in here.parents if above.is_relative_to(folder)):
             within.clear()
         else:
-            yield from (here / name for name in files)
+            # Hidden ones are no pictures, whatever their ending: ._NAME is what macOS leaves in archives.
+            yield from (here / name for name in files if not name.startswith("."))
 
 
 def note_masks_alone(folder: Path, masks: Sequence[str], left_out: LeftOut, *, ending: str = ".png") -> None:
