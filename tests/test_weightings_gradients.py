@@ -124,9 +124,10 @@ def test_nash_mtl_is_bounded_where_nothing_can_be_agreed_on(angle: float) -> Non
 
 
 @pytest.mark.parametrize("bound", [-1.0, math.nan, math.inf])
-def test_the_length_of_nash_mtl_is_one(bound: float) -> None:
-    with pytest.raises(ConfigError, match="settings of weighting nash-mtl are not usable: max_norm"):
-        make_weighting("nash-mtl", NAMES, {"max_norm": bound})
+@pytest.mark.parametrize(("method", "key"), [("nash-mtl", "max_norm"), ("cagrad", "c")])
+def test_a_length_out_of_range_is_refused(method: str, key: str, bound: float) -> None:
+    with pytest.raises(ConfigError, match=f"settings of weighting {method} are not usable: {key} = {bound}"):
+        make_weighting(method, NAMES, {key: bound})
 
 
 def test_cagrad_is_best_among_all_mixtures() -> None:

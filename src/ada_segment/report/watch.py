@@ -46,7 +46,7 @@ def watch_run(
         while not (run / JOURNAL).exists():
             wait(PAUSE)
         say(f"{out} follows {run}; Ctrl-C ends this")
-        while not has_ended(run):
+        while not is_complete(run):
             now = [_stamp(run / name) for name in FOLLOWED]
             if now != seen:
                 write_page(run, out, baseline=baseline, refresh=REFRESH)
@@ -58,7 +58,7 @@ def watch_run(
     write_page(run, out, baseline=baseline)
 
 
-def has_ended(run: Path) -> bool:
+def is_complete(run: Path) -> bool:
     """Whether all rounds are done and, for a run of the command line, its last file is written."""
     found = read_run(run)
     if found.config is not None and found.metrics is None:

@@ -143,6 +143,8 @@ def _cagrad(c: float = 0.5) -> Solve:
     """
     from torchjd import aggregation
 
+    if not (math.isfinite(c) and c >= 0):
+        raise ValueError(f"c = {c!r} is no radius; give a number, 0 for the mean gradient")
     weighting = aggregation.CAGradWeighting(c=c, norm_eps=1e-12)
 
     def solve(products: Tensor) -> Tensor:
