@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,40 @@ def test_scenes_agree_bit_for_bit() -> None:
 def test_what_cannot_be_sent_is_refused_and_said() -> None:
     with pytest.raises(ConfigError, match=r"lambda.*cannot be sent to a worker process.*top of a module"):
         in_two(lambda seed: QuadraticMember())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not show the mask of a process")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_waits_until_a_process_has_started_and_does_not_reach_it(threads: int) -> None:
+    """Whichever thread of the program the system tells of it."""
+    other = threading.Event()
+    if threads == 2:
+        threading.Thread(target=other.wait, daemon=True).start()
+    done = []
+
+    def starting() -> None:
+        with processes._without_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            started = subprocess.run(
+                ["grep", "SigBlk", "/proc/self/status"], capture_output=True, text=True, check=True
+            )
+            done.append(int(started.stdout.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        starting()
+    other.set()
+    assert done == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_crew_that_is_stopped_while_it_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(process: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        in_two()
 
 
 def test_an_error_in_making_a_member_comes_back() -> None:

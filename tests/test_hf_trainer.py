@@ -326,6 +326,45 @@ def test_an_evaluation_may_have_fewer_losses_and_no_others(trained: bool, tmp_pa
         ours.evaluate()
 
 
+def test_an_evaluation_without_losses_is_refused(tmp_path: Path) -> None:
+    ours = trainer(tmp_path, LossBalancer(WEIGHTS), losses_of=lambda model, inputs: ({}, None), eval_dataset=Points(8))
+    with pytest.raises(LossError, match="has none of the losses fit, size"):
+        ours.evaluate()
+
+
+def test_a_journal_that_is_held_is_filled(tmp_path: Path) -> None:
+    ours = trainer(tmp_path, LossBalancer(WEIGHTS))
+    journal = ours.balancer.journal
+    ours.train()
+    assert len(journal) == 2
+
+
+def test_what_a_model_says_is_to_be_ignored_is_so_when_it_is_wrapped(tmp_path: Path) -> None:
+    """As for several GPUs in one process."""
+
+    class Configured(TwoLosses):
+        def __init__(self) -> None:
+            super().__init__()
+            self.config = transformers.PretrainedConfig()
+            self.config.keys_to_ignore_at_inference = ["hidden"]
+
+        def forward(self, x: Tensor, labels: Tensor) -> dict[str, Any]:
+            return {**super().forward(x, labels), "hidden": x}
+
+    seen: list[Any] = []
+    ours = trainer(
+        tmp_path,
+        LossBalancer(WEIGHTS),
+        Configured(),
+        eval_dataset=Points(8),
+        compute_metrics=lambda found: seen.append(found.predictions) or {},
+    )
+    ours.model_wrapped = nn.DataParallel(ours.model)
+    ours._wrap_model = lambda *_, **__: ours.model_wrapped
+    ours.evaluate()
+    assert [predictions.shape for predictions in seen] == [(8, 1)]
+
+
 @pytest.mark.parametrize("key", ["losses", "loss_dict"])
 def test_metrics_are_made_of_predictions_without_the_losses(key: str, tmp_path: Path) -> None:
     seen: list[Any] = []

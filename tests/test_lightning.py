@@ -173,12 +173,15 @@ def test_it_goes_on_from_a_checkpoint(
             assert mine["members"][0]["reward"] == pytest.approx(theirs["members"][0]["reward"], rel=1e-5)
 
 
-def test_the_last_epoch_is_there_when_its_last_step_is_resumed(library: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [{"max_epochs": 2}, {"max_epochs": -1, "max_steps": 8}])
+def test_the_last_epoch_is_there_when_its_last_step_is_resumed(
+    library: Any, end: dict[str, int], tmp_path: Path
+) -> None:
     saving = library.callbacks.ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=4)
     whole, again = callback("dwa"), callback("dwa")
-    fit(library, make_module(library), whole, saving, folder=tmp_path)
+    fit(library, make_module(library), whole, saving, folder=tmp_path, **end)
     assert len(whole.balancer.journal) == 2
-    fit(library, make_module(library), again, saving, folder=tmp_path, resume=tmp_path / "step=8.ckpt")
+    fit(library, make_module(library), again, saving, folder=tmp_path, resume=tmp_path / "step=8.ckpt", **end)
     losses = [record["members"][0]["losses"] for record in again.balancer.journal]
     assert losses == [record["members"][0]["losses"] for record in whole.balancer.journal]
 

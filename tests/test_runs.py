@@ -574,6 +574,11 @@ def test_a_path_is_one_by_all_its_names(key: str, tmp_path: Path, monkeypatch: p
     write_settings(tmp_path / "run", given("first"))
     for name in ("first/", "./first", str(tmp_path / "first")):
         assert check_same(tmp_path / "run", given(name)) == given("first")
+    (tmp_path / "my first").symlink_to("v1  first")
+    write_settings(tmp_path / "spaces", given("my first"))
+    assert check_same(tmp_path / "spaces", given(str(tmp_path / "v1  first"))) == given("my first")
+    with pytest.raises(RunError, match=rf"was started with {re.escape(key)}"):
+        check_same(tmp_path / "spaces", given("v1 first"))
     with pytest.raises(RunError, match=rf"was started with {re.escape(key)}"):
         check_same(tmp_path / "run", given("other"))
     if key.startswith("search."):

@@ -211,9 +211,10 @@ def test_a_state_that_could_not_be_copied_is_refused_before_anything_is_trained(
             torch.zeros(2, dtype=torch.complex128),
             r"state\['model'\]\[1\] is a tensor of torch.complex128.*view_as_real",
         ),
+        (torch.empty(2, dtype=torch.bits8), r"state\['model'\]\[1\] is a tensor of torch.bits8"),
         (torch.zeros(2, device="meta"), r"state\['model'\]\[1\] is a tensor without data"),
     ],
-    ids=["sparse", "complex", "meta"],
+    ids=["sparse", "complex", "bits", "meta"],
 )
 def test_a_tensor_that_could_not_be_stored_is_named(tmp_path: Path, tensor: torch.Tensor, text: str) -> None:
     state = {"model": [torch.zeros(1), tensor]}
@@ -222,6 +223,11 @@ def test_a_tensor_that_could_not_be_stored_is_named(tmp_path: Path, tensor: torc
     with pytest.raises(TypeError, match=text):
         save_state(tmp_path / "state.safetensors", state)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_single_number_with_a_stride_is_stored(tmp_path: Path) -> None:
+    save_state(tmp_path / "state.safetensors", {"x": torch.arange(2.0)[::2]})
+    assert load_state(tmp_path / "state.safetensors")["x"].tolist() == [0.0]
 
 
 def test_a_key_that_could_not_be_stored_is_refused_before_anything_is_trained() -> None:

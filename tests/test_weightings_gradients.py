@@ -123,6 +123,15 @@ def test_nash_mtl_is_bounded_where_nothing_can_be_agreed_on(angle: float) -> Non
     assert weights["mask"] <= 1 / math.sqrt(2 * 1e-4) + 1e-6
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_that_are_not_finite_are_named(method: str) -> None:
+    """As half precision has them at times; a loop may leave such a step out."""
+    x = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    losses = {"mask": x.sum(), "box": (x * 1e300).sum() * 1e300 + 1}
+    with pytest.raises(LossError, match=r"needs finite gradients; those of box are not"):
+        make_weighting(method, ["mask", "box"]).weights(losses)
+
+
 @pytest.mark.parametrize("bound", [-1.0, math.nan, math.inf])
 @pytest.mark.parametrize(("method", "key"), [("nash-mtl", "max_norm"), ("cagrad", "c")])
 def test_a_length_out_of_range_is_refused(method: str, key: str, bound: float) -> None:

@@ -20,6 +20,19 @@ from torch import Tensor
 from ada_segment.errors import RunError
 
 HASH = "sha256"
+_NUMBERS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+_FRACTIONS = (
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "complex64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+)
+STORED = frozenset(getattr(torch, kind) for kind in (*_NUMBERS, *_FRACTIONS, "float8_e5m2fnuz", "float8_e8m0fnu"))
+"""Kinds of tensors that safetensors has a name for."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
@@ -227,7 +240,8 @@ def _hash(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         found.update(f"\0{name} {tensor.dtype} {list(tensor.shape)}\0".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        # One that has a single element is contiguous whatever its stride, but cannot be looked at as bytes.
+        found.update(tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -271,8 +285,8 @@ def _plain(value: Any, where: str) -> Any:
 
 def _storable(tensor: Tensor, where: str) -> Tensor:
     """The tensor without its graph, where safetensors has a name for its kind."""
-    wide = tensor.dtype in (torch.complex128, torch.complex32)
-    if tensor.layout is torch.strided and not (wide or tensor.is_quantized or tensor.is_meta or tensor.is_nested):
+    plain = tensor.layout is torch.strided and not (tensor.is_meta or tensor.is_nested)
+    if plain and tensor.dtype in STORED:
         return tensor.detach()
     kind = "without data (on the device meta)" if tensor.is_meta else f"of {tensor.dtype}, {tensor.layout}"
     raise TypeError(

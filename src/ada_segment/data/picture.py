@@ -3,15 +3,17 @@
 import os
 import warnings
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from ada_segment.data.problems import FileError
 from ada_segment.storage import write_whole
+
+# Once for all: Pillow refuses more than 179 million pixels, and half as many are a large picture, not an attack.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises on files that are not what they seem."""
@@ -19,13 +21,6 @@ BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.Decomp
 STORED_TURNED = "is shown turned by viewers (EXIF orientation), but read as it is stored"
 STORE_UPRIGHT = "store the picture upright, as its segments were drawn"
 """What is said of a picture that `is_turned_from` the size of its segments, and the way out."""
-
-
-def opened(source: Path | IO[bytes]) -> ImageFile.ImageFile:
-    """Opened by Pillow, which refuses more than 179 million pixels, and is not to warn of half as many."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(source)
 
 
 def read_picture(path: Path) -> Tensor:
@@ -36,7 +31,7 @@ def read_picture(path: Path) -> Tensor:
         FileError: it is missing or unreadable, or has more than 16 bits.
     """
     try:
-        with opened(path) as image:
+        with Image.open(path) as image:
             _refuse_unbounded(path, image)
             # What Pillow makes of 16 bits is white wherever they are above 255.
             eight = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if _has_16_bits(image) else image
@@ -49,7 +44,7 @@ def read_picture(path: Path) -> Tensor:
 def read_picture_size(path: Path) -> tuple[int, int]:
     """Height and width, from the header alone. Raises FileError like `read_picture`."""
     try:
-        with opened(path) as image:
+        with Image.open(path) as image:
             return image.height, image.width
     except BROKEN as error:
         raise unreadable(path, error) from None
@@ -58,7 +53,7 @@ def read_picture_size(path: Path) -> tuple[int, int]:
 def verify_picture(path: Path) -> None:
     """Read a picture to its end, at an eighth of its size where the format can. Raises like `read_picture`."""
     try:
-        with opened(path) as image:
+        with Image.open(path) as image:
             _refuse_unbounded(path, image)
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
@@ -69,7 +64,7 @@ def verify_picture(path: Path) -> None:
 def is_turned(path: Path) -> bool:
     """Whether viewers show it turned or mirrored, as its camera noted. Raises FileError like `read_picture`."""
     try:
-        with opened(path) as image:
+        with Image.open(path) as image:
             return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
     except BROKEN as error:
         raise unreadable(path, error) from None

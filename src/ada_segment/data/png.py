@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ada_segment.data.picture import BROKEN, opened
+from ada_segment.data.picture import BROKEN
 from ada_segment.data.problems import FileError
 from ada_segment.storage import write_whole
 
@@ -79,7 +79,7 @@ def _decode_ids(data: bytes) -> NDArray[np.int32]:
         pixels: NDArray[np.int32] = pyspng.load(data, format="RGBA").view("<i4")
         pixels &= 0xFFFFFF
         return pixels
-    with opened(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as image:
         return np.frombuffer(image.convert("RGB").tobytes("raw", "RGBX"), dtype="<i4") & 0xFFFFFF
 
 
@@ -87,7 +87,7 @@ def _decode_colours(data: bytes) -> NDArray[np.uint8]:
     if pyspng is not None:
         pixels: NDArray[np.uint8] = pyspng.load(data, format="RGB")
         return pixels
-    with opened(io.BytesIO(data)) as image:
+    with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image.convert("RGB"))
 
 

@@ -194,7 +194,7 @@ class LossBalancer:
             )
         self.weighting.load_state_dict(state["weighting"])
         self.weighting.last = dict(state.get("last", {}))
-        self.journal = list(state["journal"])
+        self.journal[:] = state["journal"]
         self.begin_epoch()
         self._weights |= state["weights"]
         self._losses |= state["losses"]

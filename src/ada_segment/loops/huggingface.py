@@ -83,10 +83,13 @@ class BalancesLosses:
         ignore_keys: list[str] | None = None,
     ) -> Any:
         """The Trainer's own; the dict of losses is none of the predictions that `compute_metrics` gets."""
+        ours: Any = self
         trainer: Any = super()
         if ignore_keys is None:  # what the Trainer takes then
-            ignore_keys = getattr(getattr(model, "config", None), "keys_to_ignore_at_inference", ["past_key_values"])
-        return trainer.prediction_step(model, inputs, prediction_loss_only, [*(ignore_keys or ()), *LOSSES])
+            # Not that of the argument, which may be wrapped for several devices.
+            configuration = getattr(ours.model, "config", None)
+            ignore_keys = getattr(configuration, "keys_to_ignore_at_inference", ["past_key_values"])
+        return trainer.prediction_step(model, inputs, prediction_loss_only, [*ignore_keys, *LOSSES])
 
     def train(
         self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
@@ -113,6 +116,10 @@ class BalancesLosses:
     def _evaluated(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The total of an evaluation. Not by the balancer itself: a model may give fewer losses then."""
         weights = self.balancer.weights_now
+        if not losses:
+            raise LossError(
+                f"an evaluation has none of the losses {', '.join(weights)}; let the model give one of them"
+            )
         if unknown := [name for name in losses if name not in weights]:
             raise LossError(
                 f"an evaluation has the losses {', '.join(unknown)}, which are none of the balancer's "

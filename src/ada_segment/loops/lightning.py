@@ -112,7 +112,7 @@ class _BalanceLosses:
             weights = record["members"][0]["weights"]
             pl_module.log_dict({f"weight/{name}": weight for name, weight in weights.items()})
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """End the last epoch where its end is missing in the checkpoint that was resumed and nothing is left to do."""
         if self.balancer.within_epoch:
             self._end()

@@ -40,5 +40,5 @@ def claimed(folder: Path) -> Iterator[Callable[[], bool]]:
 def _leads_to(folder: Path, opened: int) -> bool:
     try:
         return os.path.samestat(folder.stat(), os.fstat(opened))
-    except FileNotFoundError:
+    except OSError:
         return False

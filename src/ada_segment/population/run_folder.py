@@ -90,7 +90,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         with claimed(self.path) as self._is_there:
             self._refuse_others()
-            yield
+            try:
+                yield
+            finally:
+                self._is_there = lambda: True
 
     def load(self) -> Progress | None:
         """Where the last whole checkpoint left off; None when there is none. Later journal lines are dropped.

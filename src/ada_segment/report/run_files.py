@@ -157,7 +157,8 @@ def comparable(key: str, value: Any) -> Any:
         return int(value)
     if key in PATHS and isinstance(value, str) and value != SCENES:
         with suppress(ValueError):  # a name that no file can have
-            return tuple(map(os.path.realpath, value.split(PATHS[key])))
+            between = PATHS[key]
+            return tuple(map(os.path.realpath, value.split(between) if between else [value]))
     return value
 
 

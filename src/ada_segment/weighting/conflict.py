@@ -1,4 +1,4 @@
-"""Methods against conflicting gradients, by TorchJD: weights from the inner products of the losses' gradients."""
+"""Methods against conflicting gradients, mostly TorchJD's: weights from inner products of the losses' gradients."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ada_segment.errors import ConfigError
+from ada_segment.errors import ConfigError, LossError
 from ada_segment.weighting.base import Weighting
 from ada_segment.weighting.gradients import given_parameters, gramian, shared_parameters
 
@@ -53,7 +53,7 @@ class ConflictWeighting(Weighting):
         method: one of `METHODS`.
         shared: parameters whose gradients are compared; those that at least two losses reach when not given.
         seed: of what the method draws.
-        settings: of TorchJD's class; `max_norm` of nash-mtl.
+        settings: `c` of cagrad, `max_norm` of nash-mtl, none of upgrad; those of TorchJD's class of the others.
 
     Raises:
         ConfigError: the method is unknown; TorchJD, or a solver that the method needs, is not installed.
@@ -91,6 +91,11 @@ class ConflictWeighting(Weighting):
             return dict.fromkeys(self.names, 1.0)
         parameters = self.shared if self.shared is not None else shared_parameters(losses)
         products = gramian(losses, parameters, self.average)
+        if not products.isfinite().all():
+            endless = [name for name, square in zip(losses, products.diagonal(), strict=True) if not square.isfinite()]
+            raise LossError(
+                f"{self.method} needs finite gradients; those of {', '.join(endless) or 'two losses'} are not"
+            )
         there = [index for index, square in enumerate(products.diagonal().tolist()) if square > 0]
         names = [name for index, name in enumerate(losses) if index in there]
         if not names:

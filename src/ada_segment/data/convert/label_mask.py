@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ada_segment.data.picture import BROKEN, opened, unreadable
+from ada_segment.data.picture import BROKEN, unreadable
 from ada_segment.data.problems import FileError
 
 _SINGLE = {"1", "L", "P", "I", "I;16", "I;16L", "I;16B"}
@@ -20,7 +21,7 @@ def read_labels(path: Path) -> NDArray[np.int32]:
         FileError: it is missing, damaged or of another kind.
     """
     try:
-        with opened(path) as image:
+        with Image.open(path) as image:
             mode, stored = image.mode, image.tile[0].args if image.tile else ""
             pixels = np.asarray(image)
     except BROKEN as error:

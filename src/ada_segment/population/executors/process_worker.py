@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from ada_segment.errors import RunError
 from ada_segment.population.executors.training_one import describe, made, served
 from ada_segment.storage import load_state, save_state
 
@@ -58,7 +57,7 @@ def work(
         save = partial(save_state, target, durable=False) if speaks else lambda state: None
         try:
             answer, _ = served(member, job, source, load_state, save)
-        except (OSError, RunError) as error:
+        except Exception as error:  # of the files of states; those of the member are in the answer
             connection.send(("stuck", describe(error)))
         else:
             connection.send(("done", *answer))

@@ -6,8 +6,10 @@ import os
 import pickle
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -104,11 +106,11 @@ class ProcessCrew:
                 },
                 name=f"ada-segment worker {place}" + (f", rank {rank}" if self._each > 1 else ""),
             )
+            worker.processes.append(process)
+            worker.connections.append(ours)
             with _without_ctrl_c():  # until it sees to that itself: its imports take seconds
                 process.start()
             theirs.close()
-            worker.processes.append(process)
-            worker.connections.append(ours)
 
     def publish(self, states: Sequence[dict[str, Any]]) -> None:
         """A state that a worker has handed over lies in a file already and is not written again."""
@@ -154,9 +156,10 @@ class ProcessCrew:
             if process.pid is not None:
                 with contextlib.suppress(OSError):  # its group, with the helpers of a data loader; not one yet at first
                     os.killpg(process.pid, signal.SIGKILL)
-            process.kill()
+                process.kill()
         for process, connection in zip(worker.processes, worker.connections, strict=True):
-            process.join()
+            if process.pid is not None:
+                process.join()
             with contextlib.suppress(ValueError):  # somebody else in this program has waited for it
                 process.close()
             connection.close()
@@ -250,11 +253,22 @@ def _recipe(make_member: Callable[[int], Member]) -> bytes:
 @contextlib.contextmanager
 def _without_ctrl_c() -> Iterator[None]:
     """Ctrl-C waits until the block has ended; processes that are started in it are not reached by one at all."""
+    resource_tracker.ensure_running()  # which would be started in the block, and take the mask away
+    came: list[int] = []
+    # The mask is for what is started, which inherits it; here another thread may still be told.
+    handler = signal.getsignal(signal.SIGINT)
+    handles = handler is not None and threading.current_thread() is threading.main_thread()
+    if handles:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if handles:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _gpus() -> list[str]:
