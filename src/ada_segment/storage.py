@@ -20,18 +20,14 @@ from torch import Tensor
 from ada_segment.errors import RunError
 
 HASH = "sha256"
-_NUMBERS = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-_FRACTIONS = (
-    "float16",
-    "bfloat16",
-    "float32",
-    "float64",
-    "complex64",
-    "float8_e4m3fn",
-    "float8_e4m3fnuz",
-    "float8_e5m2",
-)
-STORED = frozenset(getattr(torch, kind) for kind in (*_NUMBERS, *_FRACTIONS, "float8_e5m2fnuz", "float8_e8m0fnu"))
+# fmt: off
+STORED = frozenset({
+    torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64,
+    torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64,
+    torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz, torch.float8_e8m0fnu,
+})
+# fmt: on
 """Kinds of tensors that safetensors has a name for."""
 
 

@@ -33,9 +33,8 @@ def check_losses(losses: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: shows what was given, or the names that are there twice.
     """
-    if isinstance(
-        losses, set | frozenset
-    ):  # the order of a set is another one in each process; that of a dict's keys is not
+    # The order of a set is another one in each process; that of a dict's keys is not.
+    if isinstance(losses, set | frozenset):
         raise ConfigError(f"losses = {losses!r} has no order; give a list of the losses' names")
     names = tuple(losses or ())
     if isinstance(losses, str) or not names or not all(isinstance(name, str) for name in names):

@@ -170,9 +170,9 @@ def _upgrad() -> Solve:
     weighting = aggregation.UPGradWeighting()
 
     def solve(products: Tensor) -> Tensor:
-        lengths = products.diagonal().sqrt()
+        lengths, cosines = _taken_apart(products)
         weighting.pref_vector = lengths / lengths.sum()
-        found = weighting(products / lengths / lengths[:, None])
+        found = weighting(cosines)
         return found / lengths * lengths.sum() / len(lengths)
 
     return solve
@@ -189,13 +189,18 @@ def _nash(max_norm: float = 1.0) -> Solve:
         raise ValueError(f"max_norm = {max_norm!r} is no length; give a number, 0 to leave the gradient as it is")
 
     def solve(products: Tensor) -> Tensor:
-        lengths = products.diagonal().sqrt()
-        cosines = products / lengths / lengths[:, None]
+        lengths, cosines = _taken_apart(products)
         cosines = cosines + APART * torch.eye(len(cosines), dtype=cosines.dtype)
         shortening = min(1.0, max_norm / math.sqrt(len(cosines))) if max_norm else 1.0
         return shortening * _bargained(cosines) / lengths
 
     return solve
+
+
+def _taken_apart(products: Tensor) -> tuple[Tensor, Tensor]:
+    """The lengths of gradients [n], and the cosines between them [n, n]."""
+    lengths = products.diagonal().sqrt()
+    return lengths, products / lengths / lengths[:, None]
 
 
 def _bargained(products: Tensor) -> Tensor:

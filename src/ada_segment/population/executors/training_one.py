@@ -54,11 +54,9 @@ def served(
     Raises:
         Exception: of `load` and `save`. That a state cannot be handed over is no failure of the member.
     """
-    saved = None
     outcome = _as_made(member) if job is None else train_one(member, replace(job, state=load(state)))
     trace = "" if outcome.error is None else "".join(traceback.format_exception(outcome.error))
-    if outcome.state is not None:
-        saved = save(outcome.state)
+    saved = None if outcome.state is None else save(outcome.state)
     spoiled = outcome.failure is not None and gpu_is_lost()
     return (replace(outcome, state=None, error=None), trace, spoiled), saved
 
