@@ -28,6 +28,7 @@ from ada_segment.population.executors.base import Job, Outcome
 from ada_segment.population.executors.pool import Done, Event, Ready, Unfit, _cannot_make
 from ada_segment.population.executors.private_folder import PrivateFolder
 from ada_segment.population.executors.processes import PREFIX
+from ada_segment.population.interruption import without_ctrl_c
 from ada_segment.population.search import SearchResult, search
 from ada_segment.runs.member_factory import MemberFactory
 from ada_segment.runs.places import place_of
@@ -122,7 +123,7 @@ def test_ctrl_c_waits_until_a_process_has_started_and_does_not_reach_it(threads:
     done = []
 
     def starting() -> None:
-        with processes._without_ctrl_c():
+        with without_ctrl_c():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.1)
             started = subprocess.run(

@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import operator
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ada_segment.errors import ConfigError
@@ -20,10 +22,20 @@ def above_zero(settings: object, *names: str) -> None:
             raise ConfigError(f"{name} = {value!r} is not usable; it is a number above 0")
 
 
-def whole(name: str, value: object, *, least: int) -> None:
-    """Refuse what is not a whole number of at least so much. Raises ConfigError, which says `name` and the value."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number of at least {least}")
+def whole(name: str, value: Any, *, least: int | None = None) -> int:
+    """The whole number that a value is, as those of numpy are, too.
+
+    Raises:
+        ConfigError: it is none, or below `least`; says `name` and the value.
+    """
+    number: int | None = None
+    if not isinstance(value, bool):
+        with suppress(TypeError):
+            number = operator.index(value)
+    if number is None or (least is not None and number < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number{bound}")
+    return number
 
 
 def switches(settings: object, *names: str) -> None:

@@ -64,13 +64,12 @@ class LossBalancer:
         process_group: dist.ProcessGroup | None = None,
         **settings: Any,
     ) -> None:
-        whole("accumulate", accumulate, least=1)
         self.weighting: Weighting
         self.weighting, self._factors = choose_weighting(
             weighting, losses, defaults=defaults, groups=groups, epochs=epochs, seed=seed, settings=settings
         )
         self.weighting.average = self._mean_over_ranks
-        self.accumulate: int | None = accumulate
+        self.accumulate: int | None = whole("accumulate", accumulate, least=1)
         self.journal: list[Record] = []
         self._group = process_group
         self.begin_epoch()

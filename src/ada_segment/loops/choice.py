@@ -71,11 +71,8 @@ def choose_weighting(
 
 def _whole_epochs(epochs: Any) -> int:
     """transformers counts them in fractions: 3.0 are 3."""
-    counted: Any = epochs
-    if type(epochs) is not bool and isinstance(epochs, Real) and float(epochs).is_integer():
-        counted = int(float(epochs))
-    whole("epochs", counted, least=1)
-    return counted  # type: ignore[no-any-return]
+    fraction = type(epochs) is not bool and isinstance(epochs, Real) and float(epochs).is_integer()
+    return whole("epochs", int(float(epochs)) if fraction else epochs, least=1)
 
 
 def _given(what: Any, losses: Sequence[str] | None, epochs: int | None) -> Weighting:

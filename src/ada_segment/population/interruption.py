@@ -1,9 +1,10 @@
-"""Ctrl-C in a search: the first ends it once what is being written is whole, the second at once."""
+"""Ctrl-C in a search: the first ends it once what is being written is whole, the second at once; workers get none."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -52,3 +53,24 @@ class Interruption:
         if self._inside and self._count == 1:
             return
         raise KeyboardInterrupt
+
+
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended; processes that are started in it are not reached by one at all."""
+    resource_tracker.ensure_running()  # which would be started in the block, and take the mask away
+    came: list[int] = []
+    # The mask is for what is started, which inherits it; here another thread may still be told.
+    handler = signal.getsignal(signal.SIGINT)
+    handles = handler is not None and threading.current_thread() is threading.main_thread()
+    if handles:
+        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if handles:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)

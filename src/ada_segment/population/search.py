@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -27,6 +26,7 @@ from ada_segment.population.schedule import Schedule
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy, Task, Trial
+from ada_segment.values import whole
 from ada_segment.weighting.base import check_losses, check_names, check_weights
 
 # A round in which every member failed is repeated this often, each time with half the step in log-weights.
@@ -196,7 +196,7 @@ def make_task(
     seed: int,
 ) -> Task:
     """The task of a search, checked. Raises ConfigError and LossError as `search` does."""
-    rounds, members, seed = _whole("rounds", rounds, least=1), _whole("members", members, least=1), _whole("seed", seed)
+    rounds, members, seed = whole("rounds", rounds, least=1), whole("members", members, least=1), whole("seed", seed)
     losses = check_losses(losses)
     weights = check_weights({**dict.fromkeys(losses, 1.0), **(defaults or {})})
     check_names(weights, losses, "defaults and losses")
@@ -210,17 +210,6 @@ def make_task(
         members=members,
         seed=seed,
     )
-
-
-def _whole(name: str, value: Any, *, least: int | None = None) -> int:
-    """The whole number that a value is, as those of numpy are. Raises ConfigError."""
-    number: int | None = None
-    with suppress(TypeError):
-        number = operator.index(value)
-    if number is None or isinstance(value, bool) or (least is not None and number < least):
-        bound = "" if least is None else f" of at least {least}"
-        raise ConfigError(f"{name} = {value!r} is not usable; it is a whole number{bound}")
-    return number
 
 
 def _play(

@@ -5,9 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
-from ada_segment.data.convert.writing import list_pictures
-from ada_segment.data.picture import read_picture
+from ada_segment.data.picture import read_picture, verify_picture
+from ada_segment.data.picture_files import list_pictures
 from ada_segment.data.sample import Sample
 from ada_segment.data.writing import mask_name, write_panoptic
 from ada_segment.errors import DataError, RunError
@@ -40,7 +41,7 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
     """
     named = _named(pictures)
     for path in named.values():
-        read_picture(path)
+        verify_picture(path)
     if (out / JSON_NAME).exists():
         raise RunError(f"{out / JSON_NAME} exists already; name another folder")
     masks: dict[str, None] = {}
@@ -52,8 +53,9 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
 
     def maps() -> Iterator[tuple[str, PanopticMap]]:
         for (name, path), overlay in zip(named.items(), overlays, strict=True):
-            panoptic = _predict(stored, path)
-            _draw(stored, path, panoptic, overlay)
+            image = read_picture(path)
+            panoptic = _predict(stored, image, name)
+            _draw(stored, image, panoptic, overlay)
             yield name, panoptic
 
     write_panoptic(out / JSON_NAME, maps(), stored.categories)
@@ -84,16 +86,15 @@ def _refuse_inputs(pictures: Sequence[Path], targets: Sequence[Path]) -> None:
                 raise DataError(f"{known} would be written over, as {target}; name another folder with --out")
 
 
-def _predict(stored: StoredModel, path: Path) -> PanopticMap:
-    image = read_picture(path)
+def _predict(stored: StoredModel, image: Tensor, name: str) -> PanopticMap:
     size = (image.shape[-2], image.shape[-1])
     empty = recount(np.zeros(size, dtype=np.int32), ())
-    small = stored.resize(Sample(image=image, truth=empty, name=path.name)).image
+    small = stored.resize(Sample(image=image, truth=empty, name=name)).image
     with stored.autocast():
         (prediction,) = stored.network.predict([small.to(stored.device)], [size])
     return merge(prediction, stored.thresholds, stored.categories.thing_ids)
 
 
-def _draw(stored: StoredModel, path: Path, panoptic: PanopticMap, target: Path) -> None:
-    overlay = draw_overlay(read_picture(path), panoptic, stored.categories)
+def _draw(stored: StoredModel, image: Tensor, panoptic: PanopticMap, target: Path) -> None:
+    overlay = draw_overlay(image, panoptic, stored.categories)
     write_whole(target, lambda temporary: overlay.save(temporary, format="PNG"))

@@ -11,7 +11,8 @@ from ada_segment.data.class_table import read_classes
 from ada_segment.data.convert.compose import Instance, Overlap, compose
 from ada_segment.data.convert.label_mask import read_labels, regions
 from ada_segment.data.convert.left_out import Converted, LeftOut
-from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
+from ada_segment.data.convert.writing import Progress, Source, note_masks_alone, write_converted
+from ada_segment.data.picture_files import list_pictures
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.panoptic_map import PanopticMap
 

@@ -11,9 +11,10 @@ from ada_segment.data.convert.instances_json import ReadInstances, json_instance
 from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.convert.votes import number_instances
-from ada_segment.data.convert.writing import Progress, Source, list_pictures, note_masks_alone, write_converted
+from ada_segment.data.convert.writing import Progress, Source, note_masks_alone, write_converted
 from ada_segment.data.picture import STORE_UPRIGHT, STORED_TURNED, is_turned_from
 from ada_segment.data.picture_check import Alike, is_file
+from ada_segment.data.picture_files import list_pictures
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap

@@ -10,13 +10,13 @@ from pathlib import Path
 from ada_segment.data.convert.left_out import Converted, LeftOut
 from ada_segment.data.layout import READ_SPLITS
 from ada_segment.data.picture import read_picture_size
+from ada_segment.data.picture_files import files_below
 from ada_segment.data.problems import FileError
 from ada_segment.data.writing import write_panoptic
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 Progress = Callable[[int, int], None]
 
 
@@ -35,36 +35,10 @@ class Source:
     make: Callable[[int, int], PanopticMap]
 
 
-def list_pictures(folder: Path) -> list[str]:
-    """File names of the pictures below a folder, relative to it, sorted.
-
-    Raises:
-        FileError: it is no folder, or holds none.
-    """
-    if not folder.is_dir():
-        raise FileError(folder, "is no folder", "name the folder of the pictures")
-    names = [path.relative_to(folder).as_posix() for path in _files(folder) if path.suffix.lower() in PICTURES]
-    if not names:
-        raise FileError(folder, "holds no pictures", f"put some there ({', '.join(sorted(PICTURES))})")
-    return sorted(names)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, those of linked folders as well; a link back to where it lies in ends there."""
-    for place, within, files in os.walk(folder, followlinks=True):
-        here = Path(place)
-        if any(here.samefile(above) for above in here.parents if above.is_relative_to(folder)):
-            within.clear()
-        else:
-            # Hidden ones are no pictures, whatever their ending: ._NAME is what macOS leaves in archives.
-            yield from (here / name for name in files if not name.startswith("."))
-
-
 def note_masks_alone(folder: Path, masks: Sequence[str], left_out: LeftOut, *, ending: str = ".png") -> None:
     """Note the masks below a folder that belong to no picture. masks: those that do, relative to the folder."""
-    found = {
-        path.relative_to(folder).as_posix() for path in _files(folder) if path.name.lower().endswith(ending.lower())
-    }
+    files = [path for path in files_below(folder) if path.name.lower().endswith(ending.lower())]
+    found = {path.relative_to(folder).as_posix() for path in files}
     alone = sorted(found - set(masks))
     left_out.add("masks without a picture", len(alone), str(folder / (alone or [""])[0]))
 

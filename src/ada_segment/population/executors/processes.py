@@ -6,10 +6,8 @@ import os
 import pickle
 import signal
 import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -24,6 +22,7 @@ from ada_segment.population.executors.private_folder import PrivateFolder
 from ada_segment.population.executors.process_worker import work
 from ada_segment.population.executors.settings import ExecutorSettings
 from ada_segment.population.executors.training_one import describe
+from ada_segment.population.interruption import without_ctrl_c
 from ada_segment.population.member import Member
 from ada_segment.storage import load_state, save_state
 
@@ -108,7 +107,7 @@ class ProcessCrew:
             )
             worker.processes.append(process)
             worker.connections.append(ours)
-            with _without_ctrl_c():  # until it sees to that itself: its imports take seconds
+            with without_ctrl_c():  # until it sees to that itself: its imports take seconds
                 process.start()
             theirs.close()
 
@@ -248,27 +247,6 @@ def _recipe(make_member: Callable[[int], Member]) -> bytes:
             f"worker process ({type(error).__name__}: {error}); make it a class or function at the top of a module, "
             "not a lambda or a function within another one, or use the executor local"
         ) from None
-
-
-@contextlib.contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Ctrl-C waits until the block has ended; processes that are started in it are not reached by one at all."""
-    resource_tracker.ensure_running()  # which would be started in the block, and take the mask away
-    came: list[int] = []
-    # The mask is for what is started, which inherits it; here another thread may still be told.
-    handler = signal.getsignal(signal.SIGINT)
-    handles = handler is not None and threading.current_thread() is threading.main_thread()
-    if handles:
-        signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        if handles:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 def _gpus() -> list[str]:

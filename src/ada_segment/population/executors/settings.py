@@ -42,7 +42,7 @@ class ExecutorSettings:
         for name, least in (("workers", 1), ("threads", 1), ("restarts", 0), ("processes_per_member", 1)):
             value = getattr(self, name)
             if value is not None or name not in ("workers", "threads"):
-                whole(name, value, least=least)
+                object.__setattr__(self, name, whole(name, value, least=least))  # frozen, and numpy's become int
         for name, above in (("time_limit", 0.0), ("cpus", -1e-9), ("gpus", -1e-9)):
             value = getattr(self, name)
             if value is None and name != "cpus":

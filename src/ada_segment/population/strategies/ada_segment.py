@@ -66,7 +66,7 @@ class AdaSegmentSettings:
             within(self, 0.0, 1.0, "trust")
         within(self, 0.0, 1.0, "untie_at")
         if self.memory is not None:
-            whole("memory", self.memory, least=1)
+            object.__setattr__(self, "memory", whole("memory", self.memory, least=1))
         switches(
             self, "fixed_scale", "start_at_defaults", "common_seed", "antithetic", "mean_member", "tied", "use_state"
         )

@@ -31,7 +31,7 @@ class PublishedSettings:
     def __post_init__(self) -> None:
         above_zero(self, "sigma", "limit", "learning_rate")
         within(self, 0, 1024, "hidden")
-        whole("hidden", self.hidden, least=0)
+        object.__setattr__(self, "hidden", whole("hidden", self.hidden, least=0))
         within(self, 0, 1, "weight_decay")
 
 
