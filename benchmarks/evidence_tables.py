@@ -5,7 +5,7 @@ from functools import cache
 from statistics import fmean
 
 import results_file
-from evidence import ABLATIONS, ALIGNED_MASKS, ARMS, FIVE, LONGER, NAME, ONE_SIDE, PAST, SHIFTED
+from evidence import ABLATIONS, ALIGNED_MASKS, ARMS, EIGHT, FIVE, LONGER, LOOK_AT_LOSSES, NAME, ONE_SIDE, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -160,7 +160,7 @@ def carried(side: str = "", *, arm: str = ELSEWHERE) -> str:
 
 def of_size(arm: str) -> str:
     """What the arm's name says of its population: nothing where it is the regime's."""
-    return FIVE if arm.endswith(FIVE) else ""
+    return next((size for size in (FIVE, EIGHT) if arm.endswith(size)), "")
 
 
 def is_elsewhere(arm: str) -> bool:
@@ -177,55 +177,61 @@ TAUGHT_IN = "scenes-ema"
 KINDS = {
     "scenes-resnet18": "ResNet-18 in place of the thin ResNet",
     "scenes-ten-losses": "a cascade, ten losses in place of six",
-    "facades-crops": "photographs",
-    "facades-ten-losses": "photographs, ten losses",
-    "facades-gpu": "whole photographs of 256 px on a GPU, ten losses",
-    "facades-imagenet": "whole photographs on a GPU from ImageNet weights, ten losses",
+    "facades-crops": "photographs of house fronts, crops of 64 px",
+    "facades-ten-losses": "photographs of house fronts, crops of 64 px, ten losses",
+    "facades-gpu": "whole photographs of house fronts, 256 px, on a GPU, ten losses",
+    "facades-imagenet": "whole photographs of house fronts on a GPU from ImageNet weights, ten losses",
     "coco-mini-imagenet": "223 photographs of COCO on a GPU from ImageNet weights, ten losses",
 }
 """Regimes to which what was learned on scenes is carried, in the words of the tables."""
-SEARCHES = {
-    OURS: "a search",
-    "select-only": "the same population under the default weights, where the best model of each round is kept",
-    "random": "the best of as many random fixed weightings",
-    "pbt": "population-based training",
-    "published": "the paper's own controller",
+COMPARED = {
+    TAUGHT_IN: "scenes, six losses",
+    "scenes-ten-losses": "scenes, ten losses",
+    "facades-imagenet": "photographs of house fronts, ImageNet weights, ten losses (GPU)",
 }
-GAINS = [
-    *((words, TAUGHT_IN, arm, BASELINE) for arm, words in SEARCHES.items()),
-    ("one model under the default weights, as many epochs", TAUGHT_IN, BASELINE + LONG, BASELINE),
-    ("one model under what another search has learned", TAUGHT_IN, "transfer", BASELINE),
-    ("one model under what four others have learned", TAUGHT_IN, "transfer, four searches", BASELINE),
-    *((f"likewise: four, {kind}", regime, ELSEWHERE, BASELINE) for regime, kind in KINDS.items()),
-    *((f"a search that begins with it: {kind}", regime, FURTHER, BASELINE) for regime, kind in KINDS.items()),
-    *(
-        (f"{name}: {words}", regime, arm, BASELINE)
-        for regime, name in {
-            "scenes-ten-losses": "ten losses",
-            "facades-imagenet": "photographs from ImageNet weights",
-        }.items()
-        for arm, words in SEARCHES.items()
-    ),
-    ("a search on photographs", "facades-crops", OURS, BASELINE),
-    ("a search on whole photographs of 256 px on a GPU, ten losses", "facades-gpu", OURS, BASELINE),
-]
-"""What is gained, in the order of the table: its words, regime and arm, and the arm that it is compared with."""
+"""Regimes in which ours was compared with other arms, in the words of the tables."""
+GAINS = {
+    "one model under what searches on scenes have taught (`--weights scenes`)": (ELSEWHERE, "transfer, four searches"),
+    "a search that begins with it (`--learned scenes`)": (FURTHER, "ada-segment after four searches"),
+    "a search that begins with nothing": (OURS,),
+    "the paper's own controller (`published`)": ("published",),
+    "population-based training (`pbt`)": ("pbt",),
+    "the best of as many random fixed weightings (`random`)": ("random",),
+    "the default weights, the best model of each round kept (`select-only`)": ("select-only",),
+    **{f"`{name}`": (name,) for name in LOOK_AT_LOSSES},
+    "one model under the default weights, as long as all members of a search": (BASELINE + LONG,),
+}
+"""Rows of the first table: their words, and what the arm is called in one regime or another."""
 
 
 def gain() -> str:
-    """What searches gain over the default weights, what the same compute gains otherwise, and what carries over; from
-    searches that asked on one side where those have been tried with more seeds."""
+    """What each arm gains over the default weights, in every regime where it was compared, and what it costs."""
     rows: list[list[object]] = []
-    for words, regime, arm, base in GAINS:
-        name, runs, bases = words, *_with_bases(regime, arm, base)
-        before, their_bases = _with_bases(regime + ONE_SIDE, arm, base)
-        if len(before) > len(runs):
-            name, runs, bases = f"{words} (asked on one side)", before, their_bases
-        if runs:
-            epochs = f"{fmean(run['epochs'] for run in runs):.0f}"
-            change = shown(estimate(changes(runs, bases)), signed=True)
-            rows.append([name, runs[-1]["members"], epochs, change, len(runs)])
-    return table(["", "members", "epochs in all", "PQ less default", "seeds"], rows)
+    for words, names in GAINS.items():
+        cells, costs = [], set()
+        for regime in COMPARED:
+            found = [_with_bases(regime, name, BASELINE) for name in names]
+            runs, bases = max(found, key=lambda pair: len(pair[0]))
+            cells.append(_with_count(changes(runs, bases)))
+            costs |= {f"{run['epochs'] / bases[run['seed']]['epochs']:.0f}" for run in runs}
+        rows.append([words, ", ".join(sorted(costs)), *cells])
+    return table(["", "trainings it costs", *COMPARED.values()], rows)
+
+
+def carried_gain() -> str:
+    """What searches on scenes have taught, where no other arm was tried beside it."""
+    rows: list[list[object]] = []
+    for regime, name in KINDS.items():
+        runs, bases = _with_bases(regime, ELSEWHERE, BASELINE)
+        if runs and regime not in COMPARED:
+            compared = [pq(bases[run["seed"]]) for run in runs]
+            rows.append([name, shown(estimate(compared)), _with_count(changes(runs, bases))])
+    return table(["one model under what scenes have taught", "PQ, default weights", "gain"], rows)
+
+
+def _with_count(gained: list[float]) -> str:
+    """The estimate, and of how many seeds it is."""
+    return f"{shown(estimate(gained), signed=True)} ({len(gained)})" if gained else ""
 
 
 def _with_bases(regime: str, arm: str, base: str) -> tuple[list[Line], dict[int, Line]]:

@@ -189,9 +189,11 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "../README.md": {
         "gain": evidence_tables.gain,
+        "carried_gain": evidence_tables.carried_gain,
     },
     "results.md": {
         "gain": evidence_tables.gain,
+        "carried_gain": evidence_tables.carried_gain,
         "ema": lambda: evidence_tables.arms("scenes-ema"),
         "ema_seeds": lambda: evidence_tables.seeds("scenes-ema"),
         "ema_recognition": lambda: evidence_tables.recognition("scenes-ema"),
