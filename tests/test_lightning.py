@@ -244,6 +244,21 @@ def test_a_training_that_failed_leaves_the_module_as_it_was(library: Any, tmp_pa
     fit(library, module, callback(), folder=tmp_path, enable_checkpointing=False)
 
 
+def test_a_fit_that_failed_leaves_nothing_to_the_next_one(library: Any, tmp_path: Path) -> None:
+    module, balancing = make_module(library), callback("famo")
+
+    class Stops(library.Callback):  # type: ignore[misc, name-defined]
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+            if index == 2:
+                raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fit(library, module, balancing, Stops(), folder=tmp_path, enable_checkpointing=False)
+    assert balancing.balancer.within_epoch
+    fit(library, module, balancing, folder=tmp_path, enable_checkpointing=False)
+    assert len(balancing.balancer.journal) == 2
+
+
 def test_mixed_precision(library: Any, tmp_path: Path) -> None:
     module, balancing = make_module(library), callback()
     fit(library, module, balancing, folder=tmp_path, enable_checkpointing=False, precision="bf16-mixed")

@@ -161,16 +161,11 @@ def test_what_moves_does_move(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNED)
-@pytest.mark.parametrize("by_position", [False, True])
-def test_what_adam_remembers_goes_with_the_name(name: str, by_position: bool) -> None:
-    """Taken up by a weighting with the losses in another order; earlier versions numbered what Adam remembers."""
+def test_what_adam_remembers_goes_with_the_name(name: str) -> None:
+    """Taken up by a weighting with the losses in another order."""
     weighting, again, network = MAKERS[name](), make_weighting(name, NAMES[::-1]), model()
     train(weighting, steps=4, network=network)
-    state = weighting.state_dict()
-    if by_position:
-        learned = state[LEARNED[name]]
-        learned["adam"] = {NAMES.index(key): kept for key, kept in learned["adam"].items()}
-    again.load_state_dict(state)
+    again.load_state_dict(weighting.state_dict())
     other = model()
     other.load_state_dict(network.state_dict())
     for (weights, _), (same, _) in zip(
@@ -298,10 +293,7 @@ def test_gradnorm_goes_by_the_first_value_other_than_0(stored: bool) -> None:
         for mask in (first, 4.0, 1.0):
             weighting.total(losses(mask, 2.0)), weighting.learn()
             if stored:
-                state = weighting.state_dict()
-                if not first:  # earlier versions kept the 0
-                    state = {**state, "first": {"mask": 0.0, **state["first"]}}
-                weighting.load_state_dict(state)
+                weighting.load_state_dict(weighting.state_dict())
         found.append(weighting.weights(losses(1.0, 2.0)))
     assert found[0] == pytest.approx(found[1])
     assert found[0]["mask"] < 1 < found[0]["box"]  # mask has fallen to a quarter, box is where it was

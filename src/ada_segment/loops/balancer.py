@@ -182,23 +182,22 @@ class LossBalancer:
         Raises:
             RunError: it is that of another method, or of other losses, or none of a balancer.
         """
-        if missing := [key for key in ("weighting", "journal", "weights", "losses", "count") if key not in state]:
+        if missing := [key for key in self.state_dict() if key not in state]:
             raise RunError(f"the state has no {', '.join(missing)}; give one that a balancer's state_dict returned")
-        # States of earlier versions say neither.
-        kind, names = state.get("kind", self.weighting.kind), state.get("names", self.losses)
+        kind, names = state["kind"], state["names"]
         if kind != self.weighting.kind or set(names) != set(self.losses):
             raise RunError(
                 f"the state is of {kind} over {', '.join(names)}; this balancer has {self.weighting.kind} over "
                 f"{', '.join(self.losses)}; make it as the one that the state was taken from"
             )
         self.weighting.load_state_dict(state["weighting"])
-        self.weighting.last = dict(state.get("last", {}))
+        self.weighting.last = dict(state["last"])
         self.journal[:] = state["journal"]
         self.begin_epoch()
         self._weights |= state["weights"]
         self._losses |= state["losses"]
         self._count = state["count"]
-        self._calls = state.get("calls", self._count)
+        self._calls = state["calls"]
 
     def begin_epoch(self) -> None:
         """Forget the totals since the last epoch ended: those of one that was broken off. `end_epoch` calls it."""
@@ -207,6 +206,7 @@ class LossBalancer:
         self._count = 0  # of totals
         self._calls = 0  # with those that were refused
         self._started = time.perf_counter()
+        self.weighting.forget()
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
         if not dist.is_available() or not dist.is_initialized() or dist.get_world_size(self._group) == 1:

@@ -100,7 +100,7 @@ class BalancesLosses:
         if folder := self._checkpoint(resume_from_checkpoint):
             state = load_state(folder / FILE_NAME)
             self.balancer.load_state_dict(state)
-            metric = state.get("metric")  # which earlier versions did not keep
+            metric = state["metric"]
         else:
             self.balancer.begin_epoch()  # what a training that was broken off has left is of none of this one's epochs
         with self._epochs.attempts(metric):

@@ -62,6 +62,8 @@ class _BalanceLosses:
             return
         if not pl_module.automatic_optimization:
             raise ConfigError("BalanceLosses needs automatic optimisation; call the LossBalancer in your training_step")
+        self.balancer.begin_epoch()  # what an earlier training broke off; a checkpoint is loaded later
+        self._metric = None
         self._accumulate, self.balancer.accumulate = self.balancer.accumulate, None
         self._original = pl_module.training_step
         self._was_its_own = "training_step" in vars(pl_module)
@@ -124,7 +126,7 @@ class _BalanceLosses:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave."""
         self.balancer.load_state_dict(state_dict)
-        self._metric = state_dict.get("metric")  # which earlier versions did not keep
+        self._metric = state_dict["metric"]
 
     def _end(self) -> Record:
         record, self._metric = self.balancer.end_epoch(self._metric), None

@@ -89,7 +89,8 @@ def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) 
 
     Args:
         losses: 0-d, by name.
-        average: takes the [n] tensor of the losses, in the order of their names, to its mean over processes.
+        average: takes a tensor to its mean over processes. A loss of exactly 0 is absent from a process, and its mean
+            is that of the others.
 
     Raises:
         LossError: a loss is not 0-d, or is NaN or infinite; names those at fault and their values.
@@ -97,7 +98,10 @@ def loss_values(losses: Mapping[str, Tensor], average: "Average | None" = None) 
     check_tensors(losses)
     names = sorted(losses)  # the same order in every process
     stacked = _stacked([losses[name].detach() for name in names])
-    values = dict(zip(names, (stacked if average is None else average(stacked)).tolist(), strict=True))
+    if average is not None:
+        total, share = average(torch.stack([stacked, (stacked != 0).to(stacked.dtype)]))
+        stacked = torch.where(share > 0, total / share, total)
+    values = dict(zip(names, stacked.tolist(), strict=True))
     if bad := [f"{name} = {values[name]}" for name in losses if not math.isfinite(values[name])]:
         raise LossError(
             f"losses are not finite: {', '.join(bad)}; lower the learning rate, clip gradients, or check the data"
@@ -203,14 +207,18 @@ class Weighting(ABC):
         """Learn from the totals with gradients since the last call; to be called once a step of the optimiser."""
         if self._seen:
             seen, self._seen = self._seen, []
-            self.step(mean_values(seen))
+            self.step(mean_where_present(seen))
+
+    def forget(self) -> None:
+        """Forget the totals that were not yet learned from."""
+        self._seen = []
 
     def constant(self) -> float:
         """What the total has beside the weighted sum."""
         return 0.0
 
     def step(self, values: Mapping[str, float]) -> None:  # noqa: B027 - most methods do not learn from steps
-        """Learn from the mean losses of one step."""
+        """Learn from the mean losses of one step; where batches are accumulated, over those that have the loss."""
 
     def end_epoch(self, means: Mapping[str, float]) -> None:  # noqa: B027 - most methods do not look at epochs
         """Learn from the mean raw losses of an epoch that has ended; one that is NaN or infinite says nothing."""
@@ -221,7 +229,8 @@ class Weighting(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Return to a state that `state_dict` gave. What was seen since and not yet learned from is forgotten."""
-        self.last, self.values, self._seen = {}, {}, []
+        self.last, self.values = {}, {}
+        self.forget()
 
     def _weigh(
         self, losses: Mapping[str, Tensor], values: Mapping[str, float], factors: Mapping[str, float] | None
@@ -242,3 +251,9 @@ class Weighting(ABC):
 def mean_values(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The mean of each number, by name, of mappings with the same names; at least one."""
     return {name: sum(each[name] for each in values) / len(values) for name in values[0]}
+
+
+def mean_where_present(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Likewise, but over those mappings where the number is not 0; 0 where it is so in all."""
+    present = {name: [each[name] for each in values if each[name] != 0] for name in values[0]}
+    return {name: sum(numbers) / max(len(numbers), 1) for name, numbers in present.items()}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ada_segment.errors import ConfigError
-from ada_segment.weighting.base import Weighting, mean_values
+from ada_segment.weighting.base import Weighting, mean_where_present
 from ada_segment.weighting.gradients import given_parameters, gramian, shared_parameters
 from ada_segment.weighting.learned import Learned
 
@@ -22,7 +22,7 @@ class GradNorm(Weighting):
     With g_i the norm of the gradient of L_i, G_i = w_i g_i and its mean G, and r_i = (L_i / L_i(0)) over its mean: the
     w_i go down sum_i |G_i - G r_i^alpha|, where G r_i^alpha counts as constant, and are then scaled to sum to their
     number (those of the losses at hand, to what they summed to). L_i(0) is the first value of the loss other than 0.
-    Where gradients are accumulated, g_i is the mean norm over the batches of a step.
+    Where gradients are accumulated, g_i is the mean norm over those batches of a step that have the loss.
 
     Cost: one extra backward pass a loss, through what lies between it and the shared parameters, and memory for that
     many gradients. When: losses whose values say nothing of the size of their gradients, few of them, and time.
@@ -67,7 +67,7 @@ class GradNorm(Weighting):
     def step(self, values: Mapping[str, float]) -> None:
         # A loss of 0 has no ratio: it may be absent from the first batch.
         self._first = {name: value for name, value in values.items() if value != 0} | self._first
-        w, norms = self._w.values, mean_values(self._norms)
+        w, norms = self._w.values, mean_where_present(self._norms)
         self._norms = []
         names = [name for name in self.names if norms[name] > 0 and math.isfinite(norms[name])]
         if not names:
@@ -85,12 +85,14 @@ class GradNorm(Weighting):
         scale = sum(w[name] for name in names) / sum(moved.values())
         self._w.set({**w, **{name: scale * weight for name, weight in moved.items()}})
 
+    def forget(self) -> None:
+        super().forget()
+        self._norms = []
+
     def state_dict(self) -> dict[str, Any]:
         return {"w": self._w.state_dict(), "first": dict(self._first)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._w.load_state_dict(state["w"])
-        # Earlier versions have None before the first step, and a 0 where a loss began with one.
-        self._first = {name: value for name, value in (state["first"] or {}).items() if value != 0}
-        self._norms = []
+        self._first = dict(state["first"])

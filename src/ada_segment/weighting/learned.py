@@ -53,7 +53,5 @@ class Learned:
         """Return to a state that `state_dict` gave. Raises LossError when it is that of other losses."""
         check_names(state["values"], self.names, "names of the losses")
         self.set(state["values"])
-        there = list(state["values"])  # earlier versions have numbers for names, in this order
-        kept = {there[key] if isinstance(key, int) else key: each for key, each in copy_state(state["adam"]).items()}
-        adam = {self.names.index(name): each for name, each in kept.items()}
+        adam = {self.names.index(name): each for name, each in copy_state(state["adam"]).items()}
         self._adam.load_state_dict({**self._adam.state_dict(), "state": adam})
