@@ -21,7 +21,7 @@ from PIL import ExifTags, Image
 from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.layout import find_split
-from ada_segment.data.picture import read_picture, read_picture_size
+from ada_segment.data.picture import is_turned, read_picture, read_picture_size
 from ada_segment.data.problems import group
 from ada_segment.data.settings import DataSettings
 from ada_segment.data.splits import open_splits
@@ -447,3 +447,9 @@ def test_pictures_of_too_many_pixels_are_said_to_be_so(tmp_path: Path, monkeypat
     for read in (read_picture, read_picture_size, read_labels):
         with pytest.raises(DataError, match=r"large\.png has more pixels than are opened.*; cut it into parts"):
             read(tmp_path / "large.png")
+
+
+def test_a_stub_of_exif_turns_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (4, 3)).save(path, exif=b"Exif\0\0II*\0")
+    assert not is_turned(path)

@@ -1,8 +1,10 @@
 """Conversions of small files drawn in exactly the layouts that the public datasets have."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import struct
 import sys
 import tracemalloc
@@ -31,6 +33,7 @@ from ada_segment.data.convert.left_out import LeftOut
 from ada_segment.data.convert.masks import convert_masks
 from ada_segment.data.convert.outlines import pixels_of
 from ada_segment.data.convert.votes import number_instances
+from ada_segment.data.picture_files import list_pictures
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.panoptic.categories import Categories, Category
 
@@ -885,3 +888,60 @@ def test_masks_of_nearly_the_right_name_are_named(tmp_path: Path) -> None:
     done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
     assert "00.png is missing; there is 00.PNG: make the names the same" in done.left_out.first["pictures left out"]
     assert done.left_out.counts["masks without a picture"] == 1
+
+
+def test_a_copy_that_was_broken_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError("another file system")
+
+    def broken_off(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    folders = draw_masks(tmp_path)
+    monkeypatch.setattr(os, "link", refuse)
+    copy = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert (done.pictures, done.left_out.counts.get("pictures left out")) == (2, None)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_masks_that_were_squeezed_are_refused_whatever_their_name(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.full((9, 9), 3, dtype=np.uint8)).save(path, format=kind)
+    with pytest.raises(DataError, match=rf"mask\.png is {kind} data, whose numbers do not arrive .*; save it as PNG"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize("name", ["00.jpg", "./street/00.jpg", "street\\00.jpg", "street/00.png"])
+def test_an_instances_json_with_other_names_for_the_pictures_says_so(tmp_path: Path, name: str) -> None:
+    folders = {**draw_masks(tmp_path, pictures=1), "instances": draw_json(tmp_path)}
+    root = json.loads(folders["instances"].read_text())
+    root["images"][0]["file_name"] = name
+    folders["instances"].write_text(json.dumps(root))
+    with pytest.raises(DataError, match=r"and the picture is 'street/00\.jpg'; make the names the same") as caught:
+        convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
+    assert f"lists {name!r}" in str(caught.value)
+
+
+def test_hidden_folders_are_passed_over_and_those_that_cannot_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "street").mkdir()
+    photo(tmp_path / "street" / "0.png")
+    photo(tmp_path / ".ipynb_checkpoints" / "0-checkpoint.png")
+    assert list_pictures(tmp_path) == ["street/0.png"]
+    scan = os.scandir
+
+    def locked(path: Any) -> Any:  # whoever tests may be root, who reads everything
+        if Path(path).name == "street":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(DataError, match=r"street cannot be read \(Permission denied\); let it be read"):
+        list_pictures(tmp_path)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_data import CATEGORIES, SHARED, write_folder
+from safetensors import SafetensorError
 from torch.utils.data import DataLoader, Dataset
 
 from ada_segment.data import coco, index, looked_at
@@ -209,6 +210,21 @@ def test_a_cache_that_cannot_be_written_gives_way(
     found = open_index(folder / "panoptic_train.json")
     assert tmp_path / "elsewhere" in found.path.parents
     assert len(found) == 3
+
+
+def test_a_cache_that_is_full_gives_way(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors calls a full disk an error of its own."""
+    write = index.save_file
+
+    def full(arrays: dict[str, np.ndarray], path: Path, **about: Any) -> None:
+        if tmp_path / "full" in path.parents:
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        write(arrays, path, **about)
+
+    monkeypatch.setenv("ADA_SEGMENT_CACHE", str(tmp_path / "full"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(index, "save_file", full)
+    assert tmp_path / "elsewhere" in open_index(folder / "panoptic_train.json").path.parents
 
 
 def test_an_image_id_beyond_64_bits_is_refused(folder: Path) -> None:

@@ -126,6 +126,18 @@ def test_copies_of_a_picture_are_learned_from_and_not_rewarded(tmp_path: Path, s
     assert {part[index].name for index in range(len(part))} == rewarded
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_copy_takes_its_group_along(tmp_path: Path, seed: int) -> None:
+    folder = write_folder(tmp_path, train=60)
+    pictures = folder / "images" / "train"
+    shutil.copy(pictures / "0000.jpg", pictures / "0015.jpg")
+    settings = DataSettings(source=str(folder), split_seed=seed, reward_minimum=20, group_by="...")
+    splits = open_splits(settings)
+    names = [{group_of(part[i].name) for i in range(len(part))} for part in (splits.train, splits.reward)]
+    assert not names[0] & names[1]
+    assert len(splits.train) + len(splits.reward) == 60
+
+
 def test_copies_of_one_picture_alone_cannot_be_parted(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, train=2)
     shutil.copy(folder / "images/train/0000.jpg", folder / "images/train/0001.jpg")

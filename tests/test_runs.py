@@ -26,6 +26,7 @@ from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
 from ada_segment.report.page import write_page
+from ada_segment.runs import prediction
 from ada_segment.runs.data import open_part
 from ada_segment.runs.evaluation import evaluate_run, figures_file, metrics_file
 from ada_segment.runs.prediction import predict_pictures
@@ -449,17 +450,42 @@ def test_pictures_of_a_folder_are_predicted(searched: Path, tmp_path: Path) -> N
 
 
 def test_a_bad_picture_is_named_before_anything_is_written(searched: Path, tmp_path: Path) -> None:
-    good, bad = tmp_path / "good.png", tmp_path / "bad.jpg"
-    Image.new("RGB", (40, 40)).save(good)
+    good, long, bad = tmp_path / "good.png", tmp_path / f"{'x' * 240}.png", tmp_path / "bad.jpg"
+    for path in (good, long):
+        Image.new("RGB", (40, 40)).save(path)
     bad.write_bytes(b"no picture")
     for pictures, text in (
         ([good, bad], "bad.jpg"),
         ([good, tmp_path / "none.png"], "none.png"),
-        ([good, good], "good"),
+        ([good, long], "the name is too long for what is written beside it"),
     ):
         with pytest.raises(DataError, match=text):
             predict_pictures(searched, pictures, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_begin_is_said_before_pictures_are_read(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(path: Path) -> None:
+        raise AssertionError(path)
+
+    monkeypatch.setattr(prediction, "verify_picture", never)
+    picture, used = tmp_path / "a.png", tmp_path / "used"
+    Image.new("RGB", (40, 40)).save(picture)
+    used.mkdir()
+    (used / "panoptic.json").write_text("{}")
+    with pytest.raises(RunError, match="exists already"):
+        predict_pictures(searched, [picture], used)
+    with pytest.raises(RunError, match="nowhere"):
+        predict_pictures(tmp_path / "nowhere", [picture], tmp_path / "out")
+
+
+def test_a_picture_that_is_named_twice_is_predicted_once(searched: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "photos" / "a.png"
+    picture.parent.mkdir()
+    Image.new("RGB", (40, 40)).save(picture)
+    assert len(predict_pictures(searched, [picture, picture.parent, picture], tmp_path / "out")) == 1
 
 
 def test_pictures_are_not_predicted_over_themselves(searched: Path, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ada_segment.data.annotation_arrays import Arrays, read_arrays, string_from
 from ada_segment.data.inspection import Inspection
+from ada_segment.data.picture_files import stem_of
 from ada_segment.data.png import read_colours
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
@@ -100,7 +101,7 @@ def _refuse_mixed(pairs: list[_Pair], prediction: Path, truth: Path) -> None:
         DataError: names the first.
     """
     named = [(one, true) for one, true in pairs if one.picture and true.picture]
-    if mixed := [(one, true) for one, true in named if _stem(one.picture) != _stem(true.picture)]:
+    if mixed := [(one, true) for one, true in named if stem_of(one.picture) != stem_of(true.picture)]:
         one, true = mixed[0]
         raise DataError(
             f"{prediction} calls image id {one.image_id} {one.picture}, which is {true.picture} in {truth} "
@@ -108,11 +109,6 @@ def _refuse_mixed(pairs: list[_Pair], prediction: Path, truth: Path) -> None:
             f"`ada-segment evaluate --predictions` does; where they are the same under other names, take `images` out "
             f"of {prediction.name}"
         )
-
-
-def _stem(name: str) -> str:
-    """A file name without folder, of whatever system, and ending."""
-    return PureWindowsPath(name).stem
 
 
 def _parts(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from ada_segment.data.annotation_arrays import Arrays, picture_from, read_arrays, string_from
@@ -107,7 +108,14 @@ def open_index(annotations: Path) -> PictureIndex:
 
 def _write(path: Path, stamp: str, categories: Categories, arrays: Arrays) -> PictureIndex:
     about: dict[str, Any] = {"stamp": stamp, "categories": json.dumps(categories.to_json())}
-    write_whole(path, lambda temporary: save_file(arrays, temporary, metadata=about))
+
+    def write(temporary: Path) -> None:
+        try:
+            save_file(arrays, temporary, metadata=about)
+        except SafetensorError as error:  # which a full disk is to it
+            raise OSError(0, f"cannot be written ({error})", str(path)) from None
+
+    write_whole(path, write)
     return PictureIndex(path)
 
 

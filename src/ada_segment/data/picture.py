@@ -1,6 +1,7 @@
 """Pictures in, pictures out: JPEG, PNG and whatever else Pillow reads."""
 
 import os
+import struct
 import warnings
 from pathlib import Path
 
@@ -65,7 +66,10 @@ def is_turned(path: Path) -> bool:
     """Whether viewers show it turned or mirrored, as its camera noted. Raises FileError like `read_picture`."""
     try:
         with Image.open(path) as image:
-            return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+            try:
+                return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+            except (*BROKEN, struct.error, LookupError):  # a block that viewers cannot read either
+                return False
     except BROKEN as error:
         raise unreadable(path, error) from None
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ada_segment.data.problems import FileError
 
@@ -25,10 +25,20 @@ def list_pictures(folder: Path) -> list[str]:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder, those of linked folders as well; a link back to where it lies in ends there."""
-    for place, within, files in os.walk(folder, followlinks=True):
+
+    def refuse(error: OSError) -> None:
+        raise FileError(Path(error.filename), f"cannot be read ({error.strerror})", "let it be read, or take it away")
+
+    for place, within, files in os.walk(folder, followlinks=True, onerror=refuse):
         here = Path(place)
         if any(here.samefile(above) for above in here.parents if above.is_relative_to(folder)):
             within.clear()
         else:
             # Hidden ones are no pictures, whatever their ending: ._NAME is what macOS leaves in archives.
+            within[:] = [name for name in within if not name.startswith(".")]
             yield from (here / name for name in files if not name.startswith("."))
+
+
+def stem_of(name: str) -> str:
+    """A file name without folder, of whatever system, and ending."""
+    return PureWindowsPath(name).stem

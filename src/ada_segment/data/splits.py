@@ -55,7 +55,7 @@ def carve(
 ) -> tuple[PanopticDataset, PanopticDataset]:
     """Part a dataset into (train, reward), by the seed alone; both in the order of the dataset.
 
-    Copies of a picture are all in train: the reward asks for what has not been learned by heart.
+    Copies of a picture are all in train, with their groups: the reward asks for what has not been learned by heart.
 
     Args:
         pictures: the dataset.
@@ -84,7 +84,9 @@ def carve(
             "their names"
         )
     train, reward = [index for index in range(len(pictures)) if index not in drawn], sorted(drawn)
-    copies = {reward[place] for place in repeated(Subset(pictures, reward), Subset(pictures, train))}
+    # With its whole group, whose pictures are as near to those learned from as the copy is.
+    repeats = repeated(Subset(pictures, reward), Subset(pictures, train))
+    copies = {index for place in repeats for index in groups[reward[place]]}
     if len(copies) == len(reward):
         raise DataError(f"each of the {size} pictures drawn for the reward is in train, too; take copies out of train")
     return (

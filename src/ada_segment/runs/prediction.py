@@ -1,25 +1,24 @@
 """The stored model of a run on pictures without truth: overlays to look at, COCO panoptic files to work with."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
-from ada_segment.data.picture import read_picture, verify_picture
+from ada_segment.data.picture import read_picture, read_picture_size, verify_picture
 from ada_segment.data.picture_files import list_pictures
-from ada_segment.data.sample import Sample
 from ada_segment.data.writing import mask_name, write_panoptic
 from ada_segment.errors import DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.panoptic_map import PanopticMap
-from ada_segment.panoptic.recount import recount
 from ada_segment.report.overlay import draw_overlay
 from ada_segment.runs.stored_model import StoredModel, load_model
 from ada_segment.storage import write_whole
 
 JSON_NAME = "panoptic.json"
+LONGEST_NAME = 220  # bytes: what is predicted has longer names, and a file system takes 255
 
 
 def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Path]:
@@ -39,22 +38,22 @@ def predict_pictures(run: Path, pictures: Sequence[Path], out: Path) -> list[Pat
         DataError: a picture cannot be read, or would be written over, or two have one name, or a folder has none;
             raised before anything is written.
     """
-    named = _named(pictures)
-    for path in named.values():
-        verify_picture(path)
     if (out / JSON_NAME).exists():
         raise RunError(f"{out / JSON_NAME} exists already; name another folder")
+    stored = load_model(run)
+    named = _named(pictures)
     masks: dict[str, None] = {}
     for name in named:
         masks[mask_name(name, masks)] = None
     overlays = [out / Path(mask).with_suffix(".overlay.png") for mask in masks]
     _refuse_inputs(list(named.values()), [*overlays, *((out / JSON_NAME).with_suffix("") / mask for mask in masks)])
-    stored = load_model(run)
+    for path in named.values():
+        verify_picture(path)
 
     def maps() -> Iterator[tuple[str, PanopticMap]]:
         for (name, path), overlay in zip(named.items(), overlays, strict=True):
             image = read_picture(path)
-            panoptic = _predict(stored, image, name)
+            panoptic = _predict(stored, image)
             _draw(stored, image, panoptic, overlay)
             yield name, panoptic
 
@@ -66,11 +65,15 @@ def _named(pictures: Sequence[Path]) -> dict[str, Path]:
     """The pictures by their names in what is predicted, those of folders among them."""
     named: dict[str, Path] = {}
     for path in pictures:
-        found = [(path.name, path)]
         if path.is_dir():
             found = [(name, path / name) for name in list_pictures(path)]
+        else:
+            read_picture_size(path)  # which says what is wrong where it is missing
+            found = [(path.name, path)]
         for name, file in found:
-            if name in named:
+            if len(os.fsencode(Path(name).name)) > LONGEST_NAME:
+                raise DataError(f"{file}: the name is too long for what is written beside it; rename the picture")
+            if name in named and not file.samefile(named[name]):
                 raise DataError(f"two pictures are called {name}: {named[name]} and {file}; predict them one by one")
             named[name] = file
     return named
@@ -86,12 +89,10 @@ def _refuse_inputs(pictures: Sequence[Path], targets: Sequence[Path]) -> None:
                 raise DataError(f"{known} would be written over, as {target}; name another folder with --out")
 
 
-def _predict(stored: StoredModel, image: Tensor, name: str) -> PanopticMap:
-    size = (image.shape[-2], image.shape[-1])
-    empty = recount(np.zeros(size, dtype=np.int32), ())
-    small = stored.resize(Sample(image=image, truth=empty, name=name)).image
+def _predict(stored: StoredModel, image: Tensor) -> PanopticMap:
+    small = stored.resize.picture(image)
     with stored.autocast():
-        (prediction,) = stored.network.predict([small.to(stored.device)], [size])
+        (prediction,) = stored.network.predict([small.to(stored.device)], [(image.shape[-2], image.shape[-1])])
     return merge(prediction, stored.thresholds, stored.categories.thing_ids)
 
 

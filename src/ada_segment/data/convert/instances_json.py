@@ -11,6 +11,7 @@ from ada_segment.data.convert.compose import Instance
 from ada_segment.data.convert.left_out import LeftOut
 from ada_segment.data.convert.outlines import pixels_of
 from ada_segment.data.inspection import Inspection
+from ada_segment.data.picture_files import stem_of
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.panoptic.categories import Categories
 
@@ -59,6 +60,8 @@ def json_instances(path: Path, names: list[str], categories: Categories, left_ou
 
     def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
         if name not in images:
+            if alike := [listed for listed in images if stem_of(listed) == stem_of(name)]:
+                raise FileError(path, f"lists {alike[0]!r}, and the picture is {name!r}", "make the names the same")
             raise FileError(
                 path, f"does not list picture {name}", "add it to images, without annotations if it has none"
             )

@@ -10,6 +10,8 @@ from ada_segment.data.picture import BROKEN, unreadable
 from ada_segment.data.problems import FileError
 
 _SINGLE = {"1", "L", "P", "I", "I;16", "I;16L", "I;16B"}
+_LOSSY = {"JPEG", "JPEG2000", "MPO", "WEBP", "AVIF"}
+"""Formats, of whatever name their file is, whose numbers are not those that were written."""
 _CHANGED = {"RGB;16B", "RGBA;16B", "LA;16B", "L;2", "L;4"}
 """What Pillow reads the upper bytes of, or stretches to 8 bits."""
 
@@ -22,10 +24,12 @@ def read_labels(path: Path) -> NDArray[np.int32]:
     """
     try:
         with Image.open(path) as image:
-            mode, stored = image.mode, image.tile[0].args if image.tile else ""
+            kind, mode, stored = image.format, image.mode, image.tile[0].args if image.tile else ""
             pixels = np.asarray(image)
     except BROKEN as error:
         raise unreadable(path, error) from None
+    if kind in _LOSSY:
+        raise FileError(path, f"is {kind} data, whose numbers do not arrive as they were written", "save it as PNG")
     if stored in _CHANGED:
         fix = "save it as grey of 8 or 16 bits, as a palette, or as colours of 8 bits"
         raise FileError(path, f"is a PNG of kind {stored}, whose numbers do not arrive as they were written", fix)

@@ -60,7 +60,7 @@ def convert_masks(
     if not semantic.is_dir():
         raise FileError(semantic, "is no folder", "name the folder of the semantic masks")
     note_masks_alone(semantic, masks, left_out)
-    if instances.suffix == ".json":
+    if instances.suffix.lower() == ".json":
         read = json_instances(instances, names, categories, left_out)
     else:
         read = _from_masks(instances, masks, categories, left_out, alike)

@@ -16,6 +16,7 @@ from ada_segment.data.writing import write_panoptic
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.panoptic_map import PanopticMap
+from ada_segment.storage import write_whole
 
 Progress = Callable[[int, int], None]
 
@@ -100,4 +101,4 @@ def _place(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)  # Linux would link a symbolic link itself, which may lead nowhere from there
     except OSError:
-        shutil.copyfile(source, target)
+        write_whole(target, lambda temporary: shutil.copyfile(source, temporary), durable=False)
