@@ -391,3 +391,11 @@ def test_a_folder_without_a_run_is_one_line(command: Command, tmp_path: Path, wo
     Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")
     places = {"RUN": tmp_path, "PHOTO": tmp_path / "photo.png", "OUT": tmp_path / "out"}
     refused(command(*(places.get(word, word) for word in words)), str(tmp_path))
+
+
+def test_a_folder_called_scenes_is_named_so_that_it_is_one(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, said, _ = command("data", "scenes", "scenes", "--size", 16, "--train", 2, "--val", 1)
+    assert (status, said) == (0, "2 + 1 scenes in scenes; use them with --data ./scenes\n")

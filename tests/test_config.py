@@ -85,9 +85,19 @@ def test_a_new_size_takes_the_sizes_that_go_with_it_along() -> None:
     assert after.augmentation.train_sizes == tuple(side // 2 for side in before.augmentation.train_sizes)
 
 
+def test_sizes_that_somebody_wrote_stay(tmp_path: Path) -> None:
+    """A bound that fits the memory is none any more when another size takes it along."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("augmentation: {max_size: 500}\n")
+    found = resolve(preset="r50-1x", file=file, flags={"augmentation.size": 400}).augmentation
+    assert (found.size, found.max_size) == (400, 500)
+    assert found.train_sizes == resolve(preset="r50-1x", flags={"augmentation.size": 400}).augmentation.train_sizes
+
+
 def test_a_folder_has_one_name() -> None:
-    names = [resolve(flags={"data.source": source}).data.source for source in ("a/b", "a/b/", "./a//b", "scenes")]
-    assert names == ["a/b", "a/b", "a/b", "scenes"]
+    sources = ("a/b", "a/b/", "./a//b", "scenes", "./scenes", "scenes/")
+    names = [resolve(flags={"data.source": source}).data.source for source in sources]
+    assert names == ["a/b", "a/b", "a/b", "scenes", "./scenes", "./scenes"]
 
 
 def test_epochs_set_the_rounds() -> None:

@@ -151,6 +151,55 @@ def test_a_folder_is_one_by_all_its_names(tmp_path: Path, monkeypatch: pytest.Mo
         read_pair(made(tmp_path, "pbt", 0), other)
 
 
+def keep_names(runs: list[Path], **more: list[str]) -> list[Path]:
+    """As a run on a folder keeps the names of its pictures, and what the test pictures hold."""
+    for run in runs:
+        (run / "splits.json").write_text(json.dumps({"train": ["1"], "reward": ["2"], "test": ["3", "4"], **more}))
+    return runs
+
+
+def test_pictures_are_the_same_wherever_their_folder_lies(tmp_path: Path) -> None:
+    sources = ("/mnt/streets", "/data/streets")
+    runs = [made(tmp_path, "pbt", 0, source=sources[0]), made(tmp_path, "default", 0, source=sources[1])]
+    with pytest.raises(RunError, match="test pictures differ"):
+        read_pair(*runs)
+    read_pair(*keep_names(runs))
+    more = keep_names([made(tmp_path, strategy, 1, source=sources[1]) for strategy in ("pbt", "default")])
+    for run in more:  # of one seed, so that they count the same segments
+        (run / "metrics.json").write_bytes((runs[0] / "metrics.json").read_bytes())
+    arms = group_runs(read(*runs, *more))
+    assert [len(arm.runs) for arm in arms] == [2, 2]
+    assert [(len(one.pairs), one.also) for one in differences(arms)] == [(2, "")]
+
+
+def test_pictures_of_the_same_names_may_be_others(tmp_path: Path) -> None:
+    runs = keep_names([made(tmp_path, strategy, 0, source="streets") for strategy in ("pbt", "default")])
+    read_pair(*runs)
+    metrics = json.loads((runs[1] / "metrics.json").read_text())
+    metrics["usual"]["per_class"]["ball"]["fn"] += 1
+    (runs[1] / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(RunError, match=r"has \d+ of ball, and .* has \d+: their test pictures differ"):
+        read_pair(*runs)
+    assert not differences(group_runs(read(*runs)))
+    keep_names(runs[1:], test=["3"])
+    with pytest.raises(RunError, match=r"has 2 test pictures, 4, and .* has 1, no 4: their test pictures differ"):
+        read_pair(*runs)
+    # Names alone prove nothing: many folders count from 0.
+    others = keep_names([made(tmp_path, strategy, 1, source=strategy) for strategy in ("pbt", "default")])
+    for run in others:
+        (run / "metrics.json").unlink()
+    with pytest.raises(RunError, match=r"data\.source = pbt, and .* has default: their test pictures differ"):
+        read_pair(*others)
+
+
+def test_rewards_of_other_kinds_are_not_laid_over_each_other(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "pbt", 0), made(tmp_path, "default", 0)]
+    config = yaml.safe_load((runs[1] / "config.yaml").read_text())
+    (runs[1] / "config.yaml").write_text(yaml.safe_dump(config | {"training": {"reward": "pq-soft"}}))
+    with pytest.raises(RunError, match=r"reward = pq-tuned, and .* has pq-soft: their rewards differ.*compares their"):
+        read_pair(*runs)
+
+
 def test_of_one_arm_no_difference_is_told(tmp_path: Path) -> None:
     console = Console(record=True, width=160, file=io.StringIO())
     console.print(arms_table([made(tmp_path, "pbt", seed) for seed in range(2)]))

@@ -2,6 +2,8 @@
 
 import io
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -217,3 +219,24 @@ def test_sparks_rise_with_the_values(values: list[float]) -> None:
 @given(value=st.floats(0, 1e300))
 def test_log_factors_stay_within_the_bars(value: float) -> None:
     assert abs(log_factor(value)) <= math.log(4)
+
+
+def test_a_reader_that_leaves_does_not_end_the_work() -> None:
+    """As `| head` does, or a pager that is closed."""
+    program = (
+        "import sys\n"
+        "from ada_segment.report.display import LastingConsole\n"
+        "console = LastingConsole()\n"
+        "for line in range(20000):\n"
+        "    console.print(line)\n"
+        "print('went on', file=sys.stderr)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as working:
+        assert working.stdout is not None
+        assert working.stderr is not None
+        assert working.stdout.readline() == "0\n"
+        working.stdout.close()
+        assert working.stderr.read() == "went on\n"
+    assert working.returncode == 0

@@ -393,6 +393,13 @@ def test_a_run_on_files_is_evaluated_with_predictions_that_check(photographs: Pa
     assert result.pq == pytest.approx(metrics["tuned"]["all"]["pq"], abs=1e-12)
     (tmp_path / "predicted" / "images").symlink_to(photographs / "images")
     assert [p for p in check_folder(tmp_path / "predicted") if p.fatal] == []
+    kept = json.loads((run / "splits.json").read_text())
+    (run / "splits.json").write_text(json.dumps(kept | {"test": [*kept["test"], "9.jpg"], "reward": kept["train"][:4]}))
+    for split, said in (("val", r"9\.jpg is gone"), ("reward", "is new and .* is gone")):
+        with pytest.raises(RunError, match=rf"{said}\. Put .* or name the folder with --data to take what is there"):
+            evaluate_run(run, split=split)
+    assert evaluate_run(run, data=str(photographs))["pictures"] == metrics["pictures"]
+    (run / "splits.json").write_text(json.dumps(kept))
     assert evaluate_run(run, split="train")["pictures"] == 12
     assert evaluate_run(run, split="reward")["pictures"] == 4
     with pytest.raises(DataError, match="split 'all' is unknown"):

@@ -272,7 +272,8 @@ def data_scenes(
     from ada_segment.data.writing import write_scenes
 
     write_scenes(out, size=size, seed=seed, train=train_count, test=val_count)
-    typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {out}")
+    named = out if str(out) != config.SCENES else f"./{out}"  # the word alone stands for scenes made on the way
+    typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {named}")
 
 
 @data_app.command("check", epilog="Example: ada-segment data check scenes-64 --statistics --picture sheet.png")
@@ -418,13 +419,13 @@ def _resolve(
 
 def _run(settings: config.Settings, out: Path, resume: bool, tensorboard: bool) -> None:
     from ada_segment.panoptic.registry import loss_table
-    from ada_segment.report.display import make_display
+    from ada_segment.report.display import LastingConsole, make_display
     from ada_segment.report.run_files import METRICS
     from ada_segment.runs.search_run import run_search
     from ada_segment.runs.summary import show
 
     # With several devices this command runs once on each; the first one speaks.
-    console = Console(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+    console = LastingConsole(quiet=os.environ.get("LOCAL_RANK", "0") != "0")
     try:
         with make_display(console, defaults=loss_table(settings.model).defaults) as display:
             run_search(settings, out, resume=resume, observer=display, tensorboard=tensorboard)

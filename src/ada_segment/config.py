@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ada_segment.data.settings import DataSettings
+from ada_segment.data.settings import SCENES, DataSettings
 from ada_segment.errors import ConfigError
 from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
@@ -156,18 +156,17 @@ def resolve(
         ConfigError: a preset, key or value is unknown, of the wrong type or out of its bounds; names the source.
     """
     tree: dict[str, Any] = {}
+    size = (flags or {}).get("augmentation.size")
     if preset is not None:
         if preset not in preset_names():
             raise ConfigError(f"preset {preset!r} is unknown; choose one of {', '.join(preset_names())}")
         text = (resources.files("ada_segment") / "presets" / f"{preset}.yaml").read_text()
-        tree = _override(tree, _parse(text, f"preset {preset}"))
+        tree = _scaled(_parse(text, f"preset {preset}"), size)
     if file is not None:
-        tree = _override(tree, read_yaml(file))
+        tree = _override(tree, _scaled(read_yaml(file), size))
     given: dict[str, Any] = {}
     for key, value in (flags or {}).items():
         given = merged(given, _nested(key, value))
-    if flags is not None and isinstance(size := flags.get("augmentation.size"), int):
-        _scale_sizes(tree.get("augmentation"), size)
     settings = from_tree(_override(tree, given))
     return settings if epochs is None else _with_epochs(settings, epochs)
 
@@ -182,7 +181,7 @@ def parse_value(text: str) -> Any:
 
 def default_preset(source: str) -> str:
     """The preset for data when none is named."""
-    return "tiny" if source == "scenes" else "small"
+    return "tiny" if source == SCENES else "small"
 
 
 def from_tree(tree: Mapping[str, Any]) -> Settings:
@@ -201,8 +200,15 @@ def from_tree(tree: Mapping[str, Any]) -> Settings:
     least, greatest = settings.augmentation.scale
     if least > greatest:
         raise ConfigError(f"augmentation.scale = {settings.augmentation.scale} is not usable; give the smaller first")
-    source = settings.data.source  # one folder has one name, or a run would not go on after `DIR/` instead of `DIR`
-    return replace(settings, data=replace(settings.data, source=os.path.normpath(source))) if source else settings
+    return replace(settings, data=replace(settings.data, source=_one_name(settings.data.source)))
+
+
+def _one_name(source: str) -> str:
+    """The one name of a folder, or a run would not go on after `DIR/` in place of `DIR`. ./scenes is a folder still."""
+    if source in ("", SCENES):
+        return source
+    name = os.path.normpath(source)
+    return f"./{name}" if name == SCENES else name
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
@@ -274,17 +280,19 @@ def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged(tree, over)
 
 
-def _scale_sizes(augmentation: Any, size: int) -> None:
-    """Bring the sizes that go with `size` along with it, so that a preset can be used at another one."""
+def _scaled(tree: dict[str, Any], size: object) -> dict[str, Any]:
+    """A preset or file for another size: what goes with the size that it sets is brought along. Changes the tree."""
+    augmentation = tree.get("augmentation")
     old = augmentation.get("size") if isinstance(augmentation, dict) else None
-    if not isinstance(old, int) or old < 1:
-        return
+    if not isinstance(augmentation, dict) or not isinstance(old, int) or old < 1 or not isinstance(size, int):
+        return tree
     for key in ("max_size", "crop"):
         if isinstance(augmentation.get(key), int):
             augmentation[key] = round(augmentation[key] * size / old)
     if isinstance(augmentation.get("train_sizes"), list):
         sides = [_scalar(side, int, "augmentation.train_sizes") for side in augmentation["train_sizes"]]
         augmentation["train_sizes"] = [round(side * size / old) for side in sides]
+    return tree
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+SCENES = "scenes"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """Where pictures come from and how they are split."""
 
-    source: str = "scenes"
+    source: str = SCENES
     """scenes (generated) or a folder in COCO panoptic format."""
     scenes_train: int = 500
     """Generated scenes for train and reward together."""

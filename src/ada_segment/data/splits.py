@@ -14,12 +14,10 @@ from ada_segment.data.overlap import check_disjoint, repeated
 from ada_segment.data.problems import FileError, refuse_fatal
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.scenes import Scenes
-from ada_segment.data.settings import DataSettings
+from ada_segment.data.settings import SCENES, DataSettings
 from ada_segment.data.subset import Subset
 from ada_segment.errors import DataError
 from ada_segment.panoptic.categories import Categories
-
-SCENES = "scenes"
 
 
 @dataclass(frozen=True, slots=True)

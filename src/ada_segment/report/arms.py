@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.errors import RunError
-from ada_segment.report.run_files import WHERE_AND_HOW, Run, comparable, flat
+from ada_segment.report.run_files import WHERE_AND_HOW, Run, comparable, flat, same_names, test_pictures_apart
 from ada_segment.report.student import Estimate, estimate
 
 # Settings that say where and how a run is computed, or only which of an arm's runs it is.
@@ -64,6 +64,11 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     """
     # A search that was started from a program has no config.yaml, and tells what was asked of it.
     trees = [flat(run.settings or run.identity) for run in runs]
+    for place, run in enumerate(runs):  # one folder may have several names, and lie elsewhere on another machine
+        for before, earlier in zip(runs[:place], trees, strict=False):
+            if same_names(run, before) and test_pictures_apart(run, before) is None:
+                trees[place]["data.source"] = earlier["data.source"]
+                break
     groups: dict[str, list[int]] = {}
     for place, tree in enumerate(trees):
         same = {key: comparable(key, value) for key, value in tree.items() if key not in ASIDE}
@@ -92,13 +97,10 @@ def differences(arms: Sequence[Arm]) -> list[Difference]:
     Of several the one that differs in the fewest other settings. Arms with other test pictures are not compared.
     """
     references = [arm for arm in arms if arm.is_default] or list(arms[:1])
-    pictures = {
-        arm.name: {key: comparable(key, value) for key, value in arm.runs[0].test_pictures.items()} for arm in arms
-    }
     found = []
     for arm in arms:
         before = references[: references.index(arm)] if arm in references else references
-        others = [other for other in before if pictures[other.name] == pictures[arm.name]]
+        others = [other for other in before if test_pictures_apart(other.runs[0], arm.runs[0]) is None]
         if not others:
             continue
         reference = min(others, key=lambda other: len(_apart(arm, other)))

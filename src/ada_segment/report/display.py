@@ -1,5 +1,7 @@
 """A search as it runs: a live view on a terminal, plain lines elsewhere. Both are observers of `search`."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -19,6 +21,15 @@ from ada_segment.report.wording import LIMIT, duration, factor, geometric_mean, 
 BAR = 10  # characters on either side of the default
 TAIL = 24  # rounds that a spark line shows
 TALL = 14  # losses in one column; more are set in several
+
+
+class LastingConsole(Console):
+    """A console whose reader may leave (`| head`, a pager that is closed): what is shown goes nowhere then, and the
+    work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Progress:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ada_segment.data.splits import SCENES
+from ada_segment.data.settings import SCENES
 from ada_segment.errors import RunError
 from ada_segment.report.example_files import FILE_NAME as EXAMPLES
 from ada_segment.report.example_files import Example, parse_examples
@@ -18,6 +18,7 @@ from ada_segment.report.history import History, read_history
 
 CONTROLLER = "controller.safetensors"
 METRICS = "metrics.json"
+SPLITS = "splits.json"
 REWARDS = {
     "pq": "PQ on the reward split, %",
     "pq-tuned": "PQ on the reward split, tuned thresholds, %",
@@ -58,6 +59,7 @@ class Run:
         pictures: overlays.png and the pictures in pictures/, in this order.
         examples: the test pictures of a run that has ended, with the PQ of each.
         settings: what config.yaml holds; {} where not known.
+        splits: names of the pictures of train, reward and test; {} where they are not kept.
     """
 
     path: Path
@@ -68,6 +70,7 @@ class Run:
     pictures: tuple[Path, ...]
     examples: tuple[Example, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, float] | None:
@@ -93,7 +96,7 @@ class Run:
     @property
     def reward_label(self) -> str:
         """What the reward is, with its unit, where the settings tell."""
-        return REWARDS.get(str(self._setting("training", "reward")), "reward")
+        return REWARDS.get(str(self.setting("training", "reward")), "reward")
 
     @property
     def reward_unit(self) -> str:
@@ -113,7 +116,14 @@ class Run:
         if not data:
             return {}
         keys = ("data.source", *(SCENES_DRAWN_BY if data.get("source") == SCENES else ()))
-        return {key: self._setting(*key.split(".")) for key in keys}
+        return {key: self.setting(*key.split(".")) for key in keys}
+
+    @property
+    def test_segments(self) -> dict[str, int]:
+        """How many segments of each class its test pictures hold; {} before the end."""
+        by_class = ((self.metrics or {}).get("usual") or {}).get("per_class") or {}
+        counted = {name: found.get("tp", 0) + found.get("fn", 0) for name, found in by_class.items() if found}
+        return {name: count for name, count in counted.items() if count}
 
     @property
     def called(self) -> str:
@@ -123,14 +133,14 @@ class Run:
     @property
     def is_default(self) -> bool:
         """Whether the run kept to the default weights throughout."""
-        chosen = self._setting("search", "weights")
+        chosen = self.setting("search", "weights")
         return chosen == "default" if chosen is not None else self.identity.get("strategy") == "default"
 
     @property
     def has_controller(self) -> bool:
         return (self.path / CONTROLLER).exists()
 
-    def _setting(self, group: str, key: str) -> object:
+    def setting(self, group: str, key: str) -> object:
         """One of the settings; None where they are not known."""
         found = self.settings.get(group)
         return found.get(key) if isinstance(found, dict) else None
@@ -166,26 +176,57 @@ def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
     """A run and the one that it is compared with, if any.
 
     Raises:
-        RunError: as from `read_run`; or both tell of their data, and it is not the same.
+        RunError: as from `read_run`; or both tell of their data or reward, and it is not the same.
     """
     run, other = read_run(path), None if baseline is None else read_run(baseline)
     if other is None:
         return run, None
-    ours, theirs = run.test_pictures, other.test_pictures
-    for key in sorted(ours.keys() & theirs.keys()):
-        if comparable(key, ours[key]) != comparable(key, theirs[key]):
+    if (apart := test_pictures_apart(run, other)) is not None:
+        raise RunError(
+            f"{path} has {apart[0]}, and {baseline} has {apart[1]}: their test pictures differ, and so their PQ cannot "
+            "be compared; name a baseline on the same data"
+        )
+    rewards = {f"data.{key}": "reward pictures" for key in sorted(run.data.keys() & other.data.keys())}
+    if same_names(run, other):
+        rewards.pop("data.source", None)
+    if None not in (run.setting("training", "reward"), other.setting("training", "reward")):
+        rewards["training.reward"] = "rewards"
+    for key, what in rewards.items():
+        ours, theirs = (one.setting(*key.split(".")) for one in (run, other))
+        if comparable(key, ours) != comparable(key, theirs):
             raise RunError(
-                f"{path} has {key} = {ours[key]}, and {baseline} has {theirs[key]}: their test pictures differ, "
-                "and so their PQ cannot be compared; name a baseline on the same data"
-            )
-    for key in sorted(run.data.keys() & other.data.keys()):
-        if comparable(f"data.{key}", run.data[key]) != comparable(f"data.{key}", other.data[key]):
-            raise RunError(
-                f"{path} has data.{key} = {run.data[key]}, and {baseline} has {other.data[key]}: their reward pictures "
-                f"differ, and so their curves cannot be laid over each other; `ada-segment report {path} {baseline}` "
-                "compares their PQ"
+                f"{path} has {key} = {ours}, and {baseline} has {theirs}: their {what} differ, and so their curves "
+                f"cannot be laid over each other; `ada-segment report {path} {baseline}` compares their PQ"
             )
     return run, other
+
+
+def same_names(one: Run, other: Run) -> bool:
+    """Whether both keep the names of their pictures, and these are the same, wherever the folders lie."""
+    return bool(one.splits) and one.splits == other.splits
+
+
+def test_pictures_apart(one: Run, other: Run) -> tuple[str, str] | None:
+    """What says of either run that its test pictures are not those of the other; None where nothing does.
+
+    Where both keep names these decide, and what the pictures hold: a folder has other names on another machine. Of
+    runs that have not ended the names alone would be too little, as many folders count their pictures from 0.
+    """
+    if one.splits and other.splits:
+        ours, theirs = (list(run.splits.get("test", ())) for run in (one, other))
+        if set(ours) != set(theirs):
+            first = next(name for name in [*ours, *theirs] if name not in ours or name not in theirs)
+            told = ["" if first in names else "no " for names in (ours, theirs)]
+            return f"{len(ours)} test pictures, {told[0]}{first}", f"{len(theirs)}, {told[1]}{first}"
+        counts = one.test_segments, other.test_segments
+        if all(counts):
+            name = next((name for name in counts[0] | counts[1] if counts[0].get(name) != counts[1].get(name)), None)
+            return None if name is None else (f"{counts[0].get(name, 0)} of {name}", f"{counts[1].get(name, 0)}")
+    for key in sorted(one.test_pictures.keys() & other.test_pictures.keys()):
+        values = one.test_pictures[key], other.test_pictures[key]
+        if comparable(key, values[0]) != comparable(key, values[1]):
+            return f"{key} = {values[0]}", f"{values[1]}"
+    return None
 
 
 def read_run(path: Path) -> Run:
@@ -207,6 +248,7 @@ def read_run(path: Path) -> Run:
         pictures=tuple(_pictures(path)[:PICTURES]),
         examples=parse_examples(path, _read_object(path / EXAMPLES)),
         settings=_settings(config or ""),
+        splits=_read_object(path / SPLITS) or {},
     )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ada_segment.config import Settings
 from ada_segment.data.sample import PanopticDataset
-from ada_segment.data.splits import SCENES, Splits, open_split, open_splits
+from ada_segment.data.settings import SCENES
+from ada_segment.data.splits import Splits, open_split, open_splits
 from ada_segment.errors import DataError
 
 

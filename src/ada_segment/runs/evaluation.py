@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.data.check import difference
+from ada_segment.data.settings import SCENES
 from ada_segment.data.writing import image_ids, picture_names, write_panoptic
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.panoptic.merge import merge
 from ada_segment.runs.data import open_part
+from ada_segment.runs.splits_file import check_part
 from ada_segment.runs.stored_model import load_model
 from ada_segment.training.evaluation import predict_all
 from ada_segment.training.metrics import measure
@@ -32,16 +34,19 @@ def evaluate_run(
     Raises:
         ConfigError: `predictions_to` has no name for a JSON file, or something is there; raised before anything is
             predicted.
-        RunError: the run is not usable.
+        RunError: the run is not usable, or its own pictures are others now.
         DataError: the data is not usable, or declares other classes than those the model knows.
     """
     if predictions_to is not None:
         _refuse_used(predictions_to)
     stored = load_model(run)
     dataset = open_part(stored.settings, source=data, split=split)
+    own = stored.settings.data.source
+    if data is None and own != SCENES:
+        check_part(run, _name(split), picture_names(dataset), source=own)
     if dataset.categories != stored.categories:
         raise DataError(
-            f"{data or stored.settings.data.source} declares other classes than {run} was trained on "
+            f"{data or own} declares other classes than {run} was trained on "
             f"({difference(dataset.categories, stored.categories)}); evaluate on data with the same ids, names "
             f"and isthing"
         )

@@ -9,8 +9,7 @@ import yaml
 from ada_segment.config import Settings, resolve, to_yaml
 from ada_segment.errors import RunError
 from ada_segment.population.claim import claimed
-from ada_segment.report.run_files import WHERE_AND_HOW, comparable, flat
-from ada_segment.runs.splits_file import FILE_NAME as SPLITS
+from ada_segment.report.run_files import SPLITS, WHERE_AND_HOW, comparable, flat
 from ada_segment.runs.splits_file import Names, write_names
 from ada_segment.storage import write_text
 

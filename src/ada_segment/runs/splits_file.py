@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from ada_segment.data.settings import DataSettings
-from ada_segment.data.splits import SCENES, Splits
+from ada_segment.data.settings import SCENES, DataSettings
+from ada_segment.data.splits import Splits
 from ada_segment.data.writing import picture_names
 from ada_segment.errors import RunError
 from ada_segment.population.run_folder import CHECKPOINTS
+from ada_segment.report.run_files import SPLITS
 from ada_segment.storage import write_json
 
-FILE_NAME = "splits.json"
 PARTS = ("train", "reward", "test")
 
 Names = dict[str, list[str]]
@@ -26,8 +26,8 @@ def names_of(splits: Splits, settings: DataSettings) -> Names:
 
 def write_names(run: Path, names: Names) -> None:
     """Write the names to the run folder, unless something was learned from those that are there."""
-    if names and not (_has_learned(run) and (run / FILE_NAME).exists()):
-        write_json(run / FILE_NAME, names)
+    if names and not (_has_learned(run) and (run / SPLITS).exists()):
+        write_json(run / SPLITS, names)
 
 
 def check_names(run: Path, names: Names, *, source: str) -> None:
@@ -41,16 +41,38 @@ def check_names(run: Path, names: Names, *, source: str) -> None:
     Raises:
         RunError: says of which split, how many it had and has, and the first picture that is another.
     """
-    if not names or not _has_learned(run) or not (run / FILE_NAME).exists():
+    if not names or not _has_learned(run) or not (run / SPLITS).exists():
         return
-    kept = _read(run / FILE_NAME)
+    kept = _read(run / SPLITS)
     for part in PARTS:
         if kept[part] != names[part]:
             raise RunError(
-                f"{run} was started with {len(kept[part])} {part} pictures, and data.source = {source} gives "
-                f"{len(names[part])} now: {_change(part, kept, names)}. Put the pictures and their annotations back as "
-                f"they were to resume it, or name another folder for a new run"
+                f"{_other(run, part, kept, names, source=source)} to resume it, or name another folder for a new run"
             )
+
+
+def check_part(run: Path, part: str, names: list[str], *, source: str) -> None:
+    """Refuse to take other pictures than those of one part of a run for them. Arguments and errors like `check_names`.
+
+    Args:
+        part: train, reward or test.
+    """
+    if not (run / SPLITS).exists():
+        return
+    kept = _read(run / SPLITS)
+    if kept[part] != names:
+        raise RunError(
+            f"{_other(run, part, kept, {part: names}, source=source)}, or name the folder with --data to take what is "
+            f"there now"
+        )
+
+
+def _other(run: Path, part: str, kept: Names, names: Names, *, source: str) -> str:
+    return (
+        f"{run} was started with {len(kept[part])} {part} pictures, and data.source = {source} gives "
+        f"{len(names[part])} now: {_change(part, kept, names)}. Put the pictures and their annotations back as they "
+        "were"
+    )
 
 
 def _has_learned(run: Path) -> bool:
@@ -68,7 +90,7 @@ def _change(part: str, kept: Names, names: Names) -> str:
     if came is not None:
         said.append(f"{came} was a {other} picture" if other and came in kept[other] else f"{came} is new")
     if went is not None:
-        said.append(f"{went} is a {other} picture now" if other and went in names[other] else f"{went} is gone")
+        said.append(f"{went} is a {other} picture now" if went in names.get(other or "", ()) else f"{went} is gone")
     return " and ".join(said) or "they come in another order"
 
 
