@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ada_segment import config
+from ada_segment.data.settings import SCENES
 from ada_segment.errors import AdaSegmentError, ConfigError
 
 app = typer.Typer(
@@ -272,7 +273,7 @@ def data_scenes(
     from ada_segment.data.writing import write_scenes
 
     write_scenes(out, size=size, seed=seed, train=train_count, test=val_count)
-    named = out if str(out) != config.SCENES else f"./{out}"  # the word alone stands for scenes made on the way
+    named = out if str(out) != SCENES else f"./{out}"  # the word alone stands for scenes made on the way
     typer.echo(f"{train_count} + {val_count} scenes in {out}; use them with --data {named}")
 
 
