@@ -73,6 +73,7 @@ ABLATED: dict[str, dict[str, Any]] = {
     "no member at the mean": {"search.settings": {"mean_member": False}},
     "soft PQ": {"training.reward": "pq-soft"},
     "PQ at usual thresholds": {"training.reward": "pq"},
+    "optima believed wider": {"search.settings": {"spread": 0.8}},
     "last round only": {"search.settings": {"memory": 1}},
     "losses never tied": {"search.settings": {"tied": False}},
     "without the state": {"search.settings": {"use_state": False}},

@@ -346,6 +346,7 @@ def test_settings_are_checked_by_name_and_value() -> None:
         ("ada-segment", {"memory": math.inf}),
         ("ada-segment", {"fixed_scale": "maybe"}),
         ("ada-segment", {"antithetic": "no"}),
+        ("ada-segment", {"spread": 0}),
         ("ada-segment", {"learned": 3}),
     ):
         with pytest.raises(ConfigError, match=next(iter(settings))):

@@ -40,6 +40,8 @@ class AdaSegmentSettings:
         first_step, last_step: standard deviation of a member's log-weights around the mean, first and last round.
         trust: how much of what a reward exceeds its prediction is taken as the member's own, when the member to
             broadcast is chosen; 0: the best predicted, 1: the best observed, None: as `persistence` finds it.
+        spread: how far from the defaults the best weights are believed to lie before any reward: standard deviation of
+            a log-weight.
         bound: of |log-weight|.
         learned: a run folder or a stored controller, or several, in a list or with commas between them, or scenes, the
             controller that comes with the package: what they have learned is where this search begins.
@@ -57,11 +59,12 @@ class AdaSegmentSettings:
     first_step: float = 1.0
     last_step: float = 0.6
     trust: float | None = None
+    spread: float = 0.5
     bound: float = BOUND
     learned: str | None = None
 
     def __post_init__(self) -> None:
-        above_zero(self, "first_step", "last_step", "bound")
+        above_zero(self, "first_step", "last_step", "spread", "bound")
         if self.trust is not None:
             within(self, 0.0, 1.0, "trust")
         within(self, 0.0, 1.0, "untie_at")
@@ -109,6 +112,7 @@ class AdaSegment(Strategy):
             use_state=settings.use_state,
             untie_at=settings.untie_at,
             memory=settings.memory,
+            spread=settings.spread,
             bound=settings.bound,
             fixed_scale=settings.fixed_scale,
         )
