@@ -33,8 +33,10 @@ import torch
 from imagenet_weights import PRETRAINED
 
 from ada_segment.config import Settings, resolve
+from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.space import LogWeights
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
+from ada_segment.controller.stored import load_controller, save_controller
 from ada_segment.errors import AdaSegmentError
 from ada_segment.panoptic.registry import loss_table
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -59,6 +61,7 @@ PARTS = ("rpn", "class", "box", "mask", "semantic")
 BY_PQ = AVERAGED | {"training.reward": "pq-tuned"}
 FIRST_STEPS = {"search.settings": {"first_step": 0.6, "last_step": 0.3}}  # the default at first
 HALF_STEPS = {"search.settings": {"first_step": 0.3, "last_step": 0.1}}
+WIDER, WIDE = ", optima believed wider", {"spread": 0.8}
 BEST_PREDICTED = "ada-segment, best predicted"
 FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
@@ -73,7 +76,7 @@ ABLATED: dict[str, dict[str, Any]] = {
     "no member at the mean": {"search.settings": {"mean_member": False}},
     "soft PQ": {"training.reward": "pq-soft"},
     "PQ at usual thresholds": {"training.reward": "pq"},
-    "optima believed wider": {"search.settings": {"spread": 0.8}},
+    WIDER.removeprefix(", "): {"search.settings": WIDE},
     "last round only": {"search.settings": {"memory": 1}},
     "losses never tied": {"search.settings": {"tied": False}},
     "without the state": {"search.settings": {"use_state": False}},
@@ -378,6 +381,7 @@ def transferred(
     several: bool = False,
     same_compute: bool = False,
     flags: Mapping[str, Any] | None = None,
+    beliefs: Mapping[str, Any] | None = None,
 ) -> Callable[[Job], Settings]:
     """One model under the frozen controller of a search with another seed; see `learned_by_others`.
 
@@ -387,13 +391,26 @@ def transferred(
         several: the controller has learned from the searches with all other seeds.
         same_compute: the training has as many epochs as all members of a search together.
         flags: settings of the training.
+        beliefs: others under which the controller learns the rounds of these searches.
     """
 
     def make(job: Job) -> Settings:
         learned = learned_by_others(job, search, regime=regime, several=several)
+        if beliefs is not None:
+            learned = under_beliefs(job, learned, beliefs)
         return job.one_model(learned, flags, times=job.members if same_compute else 1)
 
     return make
+
+
+def under_beliefs(job: Job, learned: str, beliefs: Mapping[str, Any]) -> str:
+    """A file beside the job's folder that holds one controller, learned anew from the rounds of these."""
+    controller = load_controller(*learned.split(","))
+    assert isinstance(controller, BayesianController)
+    path = job.folder.with_suffix(".safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_controller(path, controller.under(replace(controller.settings, **beliefs)))
+    return str(path)
 
 
 def shuffled(schedule: Schedule) -> Schedule:
@@ -466,6 +483,8 @@ FROM_SEARCHES: dict[str, Callable[[Job], Settings]] = {
     "transfer of four searches, same compute": transferred(LONG_ROUNDS, several=True, same_compute=True),
     "transfer of four searches, one epoch a round": transferred(FIRST_BY_PQ, several=True),
     "transfer from scenes": transferred(regime="scenes-ema", several=True),
+    "transfer, four searches" + WIDER: transferred(several=True, beliefs=WIDE),
+    "transfer from scenes" + WIDER: transferred(regime="scenes-ema", several=True, beliefs=WIDE),
 }
 ARMS |= FROM_SEARCHES
 SHIFTED: dict[str, Callable[[Job], Settings]] = {

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from toy_members import NAMES, QuadraticMember
 
 from ada_segment.controller.stored import load_controller, save_controller
@@ -297,6 +299,18 @@ def test_what_a_search_cannot_begin_with_says_so(tmp_path: Path) -> None:
         started("ada-segment", learned=str(tmp_path / "other.safetensors"))
 
 
+@given(seed=st.integers(0, 99), noise=st.floats(0.2, 2.0))
+def test_who_believes_the_best_weights_far_off_goes_farther(seed: int, noise: float) -> None:
+    draw, far = np.random.default_rng(seed), []
+    rewards = [float(reward) for reward in draw.normal(0, noise, 8)]
+    for spread in (0.1, 0.5, 2.0):
+        strategy = started("ada-segment", spread=spread, seed=seed, bound=50.0)
+        judged(strategy, 0, rewards)
+        mean = strategy.plan(1).notes["mean"]
+        far.append(max(abs(math.log(weight)) for weight in mean.values()))
+    assert far[0] < far[1] < far[2]
+
+
 def test_controllers_that_do_not_go_together_say_so(tmp_path: Path) -> None:
     ours = searched(tmp_path / "ours", best=0.5, rounds=2, seed=0)
     other = started("ada-segment", bound=0.7)
@@ -351,8 +365,8 @@ def test_settings_are_checked_by_name_and_value() -> None:
     ):
         with pytest.raises(ConfigError, match=next(iter(settings))):
             make_strategy(name, settings)
-    for given in (Transfer, None):
+    for what in (Transfer, None):
         with pytest.raises(ConfigError, match="give a name, or an object rather than its class"):
-            make_strategy(given, {})  # type: ignore[arg-type]
+            make_strategy(what, {})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="did you mean executor"):
         make_strategy("ada-segment", {"executer": "ray"}, beside=["executor", "workers"])
