@@ -32,7 +32,7 @@ def history_of(records: list[dict[str, Any]]) -> History:
 
 def run_of(history: History, **more: Any) -> Run:
     values: dict[str, Any] = {"path": Path("run"), "metrics": None, "config": None, "identity": {"defaults": DEFAULTS}}
-    return Run(history=history, pictures=(), **{**values, **more})
+    return Run(history=history, overlays=None, **{**values, **more})
 
 
 def lines_of(figure: Figure) -> dict[str, np.ndarray]:

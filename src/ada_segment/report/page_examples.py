@@ -26,11 +26,9 @@ def pictures(run: Run, baseline: Run | None) -> Html:
         else:
             parts.append(_rows("Where it does best", best(run.examples, ROWS // 2)))
         parts.append(_rows("Where it fails worst", worst(run.examples, ROWS)))
-    loose = [_sheet(path) for path in run.pictures]
-    if loose and parts:
-        parts.append(element("details", element("summary", "some pictures as they come"), *loose))
-    else:
-        parts += loose
+    if run.overlays is not None:
+        sheet = _sheet(run.overlays)
+        parts.append(element("details", element("summary", "some pictures as they come"), sheet) if parts else sheet)
     return section("What the best model sees", *parts)
 
 
@@ -79,8 +77,7 @@ def _sheet(path: Path) -> Html:
     if picture.width > PICTURE_WIDTH:
         height = round(picture.height * PICTURE_WIDTH / picture.width)
         picture = picture.resize((PICTURE_WIDTH, height), Image.Resampling.LANCZOS)
-    caption = None if path.stem == "overlays" else element("figcaption", path.name)
-    return element("figure", element("div", _inside(picture, path.stem), class_="scroll wide"), caption)
+    return element("figure", element("div", _inside(picture, path.stem), class_="scroll wide"))
 
 
 def _inside(picture: Image.Image, name: str) -> Html:

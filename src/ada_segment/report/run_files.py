@@ -18,13 +18,13 @@ from ada_segment.report.history import History, read_history
 
 CONTROLLER = "controller.safetensors"
 METRICS = "metrics.json"
+OVERLAYS = "overlays.png"
 SPLITS = "splits.json"
 REWARDS = {
     "pq": "PQ on the reward split, %",
     "pq-tuned": "PQ on the reward split, tuned thresholds, %",
     "pq-soft": "soft PQ on the reward split, %",
 }
-PICTURES = 12  # most that are shown
 SCENES_DRAWN_BY = ("data.scenes_test", "data.split_seed", "augmentation.size")
 """What sets generated test pictures apart; those of a folder are all that its val holds."""
 WHERE_AND_HOW = frozenset(
@@ -56,7 +56,7 @@ class Run:
         metrics: metrics.json; None before the end.
         config: the text of config.yaml; None for a search that was started from a program.
         identity: what was asked of the search: losses, defaults, rounds, members, seed, strategy; {} where not known.
-        pictures: overlays.png and the pictures in pictures/, in this order.
+        overlays: overlays.png, pictures that the best model sees; None before the end.
         examples: the test pictures of a run that has ended, with the PQ of each.
         settings: what config.yaml holds; {} where not known.
         splits: names of the pictures of train, reward and test; {} where they are not kept.
@@ -67,7 +67,7 @@ class Run:
     metrics: dict[str, Any] | None
     config: str | None
     identity: dict[str, Any]
-    pictures: tuple[Path, ...]
+    overlays: Path | None
     examples: tuple[Example, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, Any] = field(default_factory=dict)
@@ -245,7 +245,7 @@ def read_run(path: Path) -> Run:
         metrics=_read_metrics(path / METRICS),
         config=config,
         identity=_identity(path),
-        pictures=tuple(_pictures(path)[:PICTURES]),
+        overlays=path / OVERLAYS if (path / OVERLAYS).exists() else None,
         examples=parse_examples(path, _read_object(path / EXAMPLES)),
         settings=_settings(config or ""),
         splits=_read_object(path / SPLITS) or {},
@@ -284,14 +284,6 @@ def _identity(path: Path) -> dict[str, Any]:
     """Checkpoints say what was asked of the search; where they were cleared away, the controller knows the defaults."""
     candidates = [*sorted((path / "checkpoints").glob("*.json"), reverse=True), path / "controller.json"]
     return next((found for file in candidates if (found := _read_object(file)) is not None), {})
-
-
-def _pictures(path: Path) -> list[Path]:
-    found = [path / "overlays.png"] if (path / "overlays.png").exists() else []
-    folder = path / "pictures"
-    return found + sorted(
-        file for file in folder.glob("*") if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")
-    )
 
 
 def _read_object(file: Path) -> dict[str, Any] | None:

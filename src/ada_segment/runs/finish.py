@@ -12,7 +12,7 @@ from ada_segment.panoptic.prediction import Prediction
 from ada_segment.population.observer import Observer
 from ada_segment.report.overlay import contact_sheet, sheet_row
 from ada_segment.report.page import write_page
-from ada_segment.report.run_files import METRICS
+from ada_segment.report.run_files import METRICS, OVERLAYS
 from ada_segment.runs.examples import write_examples
 from ada_segment.runs.stored_model import store_model
 from ada_segment.storage import write_json, write_whole
@@ -49,7 +49,7 @@ def finish_run(
     metrics = measure(predictions, truths, categories, split="test", tuned=thresholds)
     observer.said("drawing pictures and the report")
     write_examples(out, splits.test, predictions, truths, thresholds, split="test")
-    _draw(out / "overlays.png", splits, predictions, truths, thresholds)
+    _draw(out / OVERLAYS, splits, predictions, truths, thresholds)
     write_json(out / METRICS, metrics)
     write_page(out, out / "report.html")
     return metrics
