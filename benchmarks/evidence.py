@@ -67,7 +67,7 @@ FIRST_AVERAGED = "ada-segment, moving average"
 FIRST_BY_PQ, SMALL_STEPS = "ada-segment, moving average, PQ", "ada-segment, small steps"
 LONGER = ", three times as long"
 LONG_ROUNDS = "ada-segment, two epochs a round"
-FIVE, EIGHT = ", five members", ", eight members"
+FIVE = ", five members"
 ABLATED: dict[str, dict[str, Any]] = {
     "scale left free": {"search.settings": {"fixed_scale": False}},
     "other weights at first": {"search.settings": {"start_at_defaults": False}},
@@ -448,7 +448,6 @@ ARMS: dict[str, Callable[[Job], Settings]] = {
     "ada-segment, three epochs a round" + LONGER: strategy("ada-segment", {"training.epochs_per_round": 3}, times=3),
     "ada-segment, rounds of two epochs": strategy("ada-segment", {"training.epochs_per_round": 2}),
     **{name + FIVE: strategy(name, {"search.members": 5}) for name in ("random", "select-only", "pbt", "published")},
-    **{name + EIGHT: strategy(name, {"search.members": 8}) for name in ("random", "select-only", "pbt", "published")},
     SHORT_SEARCH: strategy("ada-segment", times=9 / 14),
     **{arm: strategy("ada-segment", ABLATED[change]) for arm, change in ABLATIONS.items()},
     "default, moving average": weights("default", AVERAGED),

@@ -5,7 +5,7 @@ from functools import cache
 from statistics import fmean
 
 import results_file
-from evidence import ABLATIONS, ALIGNED_MASKS, ARMS, EIGHT, FIVE, LONGER, LOOK_AT_LOSSES, NAME, ONE_SIDE, PAST, SHIFTED
+from evidence import ABLATIONS, ALIGNED_MASKS, ARMS, FIVE, LONGER, LOOK_AT_LOSSES, NAME, ONE_SIDE, PAST, SHIFTED
 from markdown_table import Line, latest, table, where
 
 from ada_segment.report.student import Estimate, estimate
@@ -160,7 +160,7 @@ def carried(side: str = "", *, arm: str = ELSEWHERE) -> str:
 
 def of_size(arm: str) -> str:
     """What the arm's name says of its population: nothing where it is the regime's."""
-    return next((size for size in (FIVE, EIGHT) if arm.endswith(size)), "")
+    return FIVE if arm.endswith(FIVE) else ""
 
 
 def is_elsewhere(arm: str) -> bool:

@@ -201,6 +201,7 @@ BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
         "carried_further": lambda: evidence_tables.carried(arm=evidence_tables.FURTHER),
         "aligned": lambda: evidence_tables.aligned("scenes-ema"),
         "ten": lambda: evidence_tables.arms("scenes-ten-losses", ours=evidence_tables.FURTHER),
+        "ten_ablation": lambda: evidence_tables.ablation("scenes-ten-losses"),
         "ten_seeds": lambda: evidence_tables.seeds("scenes-ten-losses"),
         "facades": lambda: evidence_tables.arms("facades-crops" + ONE_SIDE),
         "facades_seeds": lambda: evidence_tables.seeds("facades-crops" + ONE_SIDE),
