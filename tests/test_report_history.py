@@ -105,11 +105,11 @@ def test_repeated_rounds_cost_and_their_failures_are_kept() -> None:
 
 def test_a_run_folder_tells_what_it_has(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "bare", make_rounds(rounds=2)))
-    assert (run.metrics, run.config, run.identity, run.pictures, run.defaults, run.rounds) == (
+    assert (run.metrics, run.config, run.identity, run.overlays, run.defaults, run.rounds) == (
         None,
         None,
         {},
-        (),
+        None,
         None,
         None,
     )
@@ -126,14 +126,12 @@ def test_a_run_folder_tells_what_it_has(tmp_path: Path) -> None:
         about = {"defaults": DEFAULTS, "rounds": place}
         (folder / "checkpoints" / f"round-0000{place}.json").write_text(json.dumps(about))
     (folder / "controller.safetensors").touch()
-    (folder / "pictures").mkdir()
-    for name in ("overlays.png", "pictures/b.png", "pictures/a.jpg", "pictures/notes.txt"):
-        (folder / name).touch()
+    (folder / "overlays.png").touch()
     run = read_run(folder)
     assert run.metrics is not None
     assert (run.defaults, run.rounds) == (DEFAULTS, 2)
     assert (run.reward_label, run.is_default, run.has_controller) == ("soft PQ on the reward split, %", True, True)
-    assert [path.name for path in run.pictures] == ["overlays.png", "a.jpg", "b.png"]
+    assert run.overlays == folder / "overlays.png"
 
 
 def test_damaged_files_of_a_run_are_named(tmp_path: Path) -> None:
