@@ -192,6 +192,15 @@ def test_pictures_of_the_same_names_may_be_others(tmp_path: Path) -> None:
         read_pair(*others)
 
 
+def test_names_without_settings_make_no_arm_of_other_runs(tmp_path: Path) -> None:
+    """Of a folder whose config.yaml was lost, before or after one that has it."""
+    bare, whole = keep_names([made(tmp_path, "pbt", seed, source="streets") for seed in range(2)])
+    (bare / "config.yaml").unlink()
+    (bare / "metrics.json").write_bytes((whole / "metrics.json").read_bytes())
+    for runs in ((bare, whole), (whole, bare)):
+        assert [len(arm.runs) for arm in group_runs(read(*runs))] == [1, 1]
+
+
 def test_rewards_of_other_kinds_are_not_laid_over_each_other(tmp_path: Path) -> None:
     runs = [made(tmp_path, "pbt", 0), made(tmp_path, "default", 0)]
     config = yaml.safe_load((runs[1] / "config.yaml").read_text())

@@ -283,8 +283,10 @@ def _override(tree: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _scaled(tree: dict[str, Any], size: object) -> dict[str, Any]:
     """A preset or file for another size: what goes with the size that it sets is brought along. Changes the tree."""
     augmentation = tree.get("augmentation")
-    old = augmentation.get("size") if isinstance(augmentation, dict) else None
-    if not isinstance(augmentation, dict) or not isinstance(old, int) or old < 1 or not isinstance(size, int):
+    if not isinstance(augmentation, dict) or not isinstance(size, int):
+        return tree
+    old = augmentation.get("size")
+    if not isinstance(old, int) or old < 1:
         return tree
     for key in ("max_size", "crop"):
         if isinstance(augmentation.get(key), int):

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,6 +51,15 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
         raise type(error)(error.errno or 0, error.strerror or str(error), str(path)) from None
     if durable:
         _flush_folder(path.parent)
+
+
+@contextmanager
+def errors_of_the_disk(path: Path) -> Iterator[None]:
+    """What safetensors calls an error of its own, as a full disk, is an OSError that names `path`."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(0, f"cannot be written ({error})", str(path)) from None
 
 
 def _write_and_rename(path: Path, write: Callable[[Path], object], *, durable: bool) -> None:
@@ -131,10 +141,8 @@ def save_state(path: Path, state: object, *, about: dict[str, Any] | None = None
         # safetensors writes a file with a name of its own choice beside the one it is given; in here it is a leftover.
         with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as place:
             written = Path(place) / path.name
-            try:
+            with errors_of_the_disk(path):
                 save_file(tensors, written, metadata=header)
-            except SafetensorError as error:
-                raise OSError(0, f"cannot be written ({error})", str(path)) from None
             written.replace(temporary)
 
     write_whole(path, write, durable=durable)

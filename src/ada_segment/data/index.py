@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from ada_segment.data.annotation_arrays import Arrays, picture_from, read_arrays, string_from
@@ -18,7 +17,7 @@ from ada_segment.data.annotations import Picture
 from ada_segment.data.inspection import Inspection
 from ada_segment.data.problems import FileError
 from ada_segment.panoptic.categories import Categories, Category
-from ada_segment.storage import write_whole
+from ada_segment.storage import errors_of_the_disk, write_whole
 
 CACHE_VARIABLE = "ADA_SEGMENT_CACHE"
 _FORMAT = "1"
@@ -110,10 +109,8 @@ def _write(path: Path, stamp: str, categories: Categories, arrays: Arrays) -> Pi
     about: dict[str, Any] = {"stamp": stamp, "categories": json.dumps(categories.to_json())}
 
     def write(temporary: Path) -> None:
-        try:
+        with errors_of_the_disk(path):
             save_file(arrays, temporary, metadata=about)
-        except SafetensorError as error:  # which a full disk is to it
-            raise OSError(0, f"cannot be written ({error})", str(path)) from None
 
     write_whole(path, write)
     return PictureIndex(path)

@@ -65,10 +65,13 @@ def group_runs(runs: Sequence[Run]) -> list[Arm]:
     # A search that was started from a program has no config.yaml, and tells what was asked of it.
     trees = [flat(run.settings or run.identity) for run in runs]
     for place, run in enumerate(runs):  # one folder may have several names, and lie elsewhere on another machine
-        for before, earlier in zip(runs[:place], trees, strict=False):
-            if same_names(run, before) and test_pictures_apart(run, before) is None:
-                trees[place]["data.source"] = earlier["data.source"]
-                break
+        alike = (
+            before.data["source"]
+            for before in runs[:place]
+            if "source" in before.data and same_names(run, before) and test_pictures_apart(run, before) is None
+        )
+        if "source" in run.data:
+            trees[place]["data.source"] = next(alike, run.data["source"])
     groups: dict[str, list[int]] = {}
     for place, tree in enumerate(trees):
         same = {key: comparable(key, value) for key, value in tree.items() if key not in ASIDE}

@@ -8,9 +8,9 @@ from ada_segment.errors import RunError
 from ada_segment.report.example_files import FILE_NAME as EXAMPLES
 from ada_segment.report.history import FILE_NAME as JOURNAL
 from ada_segment.report.page import write_page
-from ada_segment.report.run_files import METRICS, read_run
+from ada_segment.report.run_files import METRICS, OVERLAYS, read_run
 
-FOLLOWED = (JOURNAL, METRICS, EXAMPLES, "overlays.png")
+FOLLOWED = (JOURNAL, METRICS, EXAMPLES, OVERLAYS)
 REFRESH = 5  # seconds after which an open page loads itself again
 PAUSE = 1.0  # seconds between two looks at the folder
 
