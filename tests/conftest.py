@@ -19,7 +19,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 # Tests run side by side, one process a core.
 torch.set_num_threads(1)
 
-# A script's background job ignores Ctrl-C, and so do the commands it starts: tests that press it would wait for nothing.
+# A script's background job ignores Ctrl-C, and so do the commands it starts: tests that press it would fail.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -220,16 +220,118 @@ def test_an_error_of_a_file_is_the_same_in_another_process() -> None:
     assert (str(again), again.file, again.message, again.fix) == (str(error), error.file, error.message, error.fix)
 
 
-def test_ranks_share_a_batch_between_them() -> None:
+@pytest.mark.parametrize(("ranks", "accumulate"), [(2, 1), (1, 2), (2, 2), (1, 3)])
+def test_ranks_and_shares_of_a_batch_have_each_picture_once(ranks: int, accumulate: int) -> None:
     settings = small()
     train, transform = open_data(settings).train, make(settings).transform
-    whole = list(training_batches(train, transform, batch_size=4, seed=3, workers=0))
+    how: dict[str, Any] = {"batch_size": 4, "seed": 3, "workers": 0}
+    whole = list(training_batches(train, transform, **how))
     parts = [
-        list(training_batches(train, transform, batch_size=4, seed=3, workers=0, rank=rank, ranks=2)) for rank in (0, 1)
+        list(training_batches(train, transform, accumulate=accumulate, rank=rank, ranks=ranks, **how))
+        for rank in range(ranks)
     ]
-    for batch, first, second in zip(whole, *parts, strict=True):
-        assert same(batch[0][0::2], first[0])
-        assert same(batch[0][1::2], second[0])
+    for number, (images, _) in enumerate(whole):
+        for rank, batches in enumerate(parts):
+            for share, (own, _) in enumerate(batches[number * accumulate : (number + 1) * accumulate]):
+                assert same(images[rank + share * ranks :: ranks * accumulate], own)
+    assert all(len(batches) == len(whole) * accumulate for batches in parts)
+
+
+def test_a_step_takes_the_mean_gradient_of_the_shares_of_its_batch() -> None:
+    """And holds the pictures of one of them at once."""
+    settings = small(training__accumulate=2)
+    member, reference = make(settings), make(settings)
+    held: list[int] = []
+    member.network.register_forward_pre_hook(lambda module, arguments: held.append(len(arguments[0])))
+    given = weights(settings, loss_mask=2.0)
+    losses = member.train(given, round=0, seed=7)
+    assert set(held) == {2}
+    assert member.step == steps_per_epoch(len(member.train_set), 4) == len(held) / 2
+
+    torch.manual_seed(7)
+    reference.model.train()
+    shares = training_batches(reference.train_set, reference.transform, batch_size=4, accumulate=2, seed=7, workers=0)
+    seen: list[float] = []
+    for pair in zip(shares, shares, strict=True):  # an iterator: each takes the next
+        for images, targets in pair:
+            raw = reference.model(images, targets)
+            reference.fabric.backward(sum(given[name] * loss for name, loss in raw.items()) / 2)
+            seen.append(raw["loss_sem_seg"].item())
+        reference._step()
+    ends = dict(reference.network.named_parameters())
+    for name, value in member.network.named_parameters():
+        assert torch.allclose(value, ends[name], rtol=1e-4, atol=1e-6), name
+    assert losses["loss_sem_seg"] == pytest.approx(sum(seen) / len(seen))
+
+
+def test_a_weighting_learns_once_a_step_however_many_shares_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = small(training__accumulate=4)
+    member = make(settings)
+    learned: list[Any] = []
+    monkeypatch.setattr(member.weighting, "step", learned.append)
+    member.train(weights(settings), round=0, seed=7)
+    assert len(learned) == member.step
+
+
+def test_the_mean_of_a_loss_is_over_the_shares_that_have_it() -> None:
+    settings = small(training__accumulate=2)
+    member = make(settings)
+    had: list[float] = []
+
+    def lacks(module: Any, arguments: Any, losses: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        had.append(losses["loss_mask"].item())
+        return losses if len(had) % 2 else {**losses, "loss_mask": losses["loss_mask"] * 0}
+
+    member.network.register_forward_hook(lacks)
+    losses = member.train(weights(settings), round=0, seed=7)
+    assert losses["loss_mask"] == pytest.approx(sum(had[::2]) / len(had[::2]))
+
+
+def test_gradients_of_a_step_that_was_broken_off_are_not_in_the_next() -> None:
+    settings = small(training__accumulate=2)
+    member, undisturbed = make(settings), make(settings)
+    start = copy_state(member.state_dict())
+    calls: list[Any] = []
+
+    def fail(module: Any, arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) == 4:  # the second share of a batch
+            raise RuntimeError("torn")
+
+    hook = member.network.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="torn"):
+        member.train(weights(settings), round=0, seed=7)
+    hook.remove()
+    member.load_state_dict(copy_state(start))
+    for each in (member, undisturbed):
+        each.train(weights(settings), round=0, seed=7)
+    assert same(member.state_dict(), undisturbed.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "advice"),
+    [
+        (1, "a device holds 4 pictures at once: give a greater training.accumulate than 1, or smaller pictures"),
+        (4, "a device holds 1 picture at once: give smaller pictures (--size)"),
+    ],
+)
+@pytest.mark.parametrize("part", ["train", "evaluate"])
+def test_a_device_without_memory_left_says_what_needs_less(part: str, accumulate: int, advice: str) -> None:
+    settings = small(training__accumulate=accumulate, training__ema_decay=None)
+    member = make(settings)
+
+    def full(module: Any, arguments: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    member.network.get_submodule("backbone").register_forward_pre_hook(full)
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory") as raised:
+        member.train(weights(settings), round=0, seed=7) if part == "train" else member.evaluate()
+    assert f"; with training.batch_size = 4 {advice}" in str(raised.value)
+
+
+def test_more_shares_than_pictures_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"training\.accumulate = 5 cannot share a batch of 4 pictures"):
+        make(small(training__accumulate=5))
 
 
 @pytest.mark.parametrize("schedule", ["steps", "cosine"])

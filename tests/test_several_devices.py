@@ -18,11 +18,13 @@ from ada_segment.population.search import search
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.storage import load_state
-from ada_segment.training.loading import training_batches
+from ada_segment.training.loading import steps_per_epoch, training_batches
+from ada_segment.weighting.base import mean_where_present
 
 TESTS = Path(__file__).parent
 CHANGES: dict[str, Any] = {"data__scenes_train": 16, "training__accelerator": "cpu"}
 SEED = 7
+SHARES = 2  # that each rank trains on one after the other
 
 
 def launch(*words: str | Path, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -44,13 +46,13 @@ TRAINS = """
 import sys
 from pathlib import Path
 from small_runs import small
-from test_several_devices import CHANGES, SEED, weights_of
+from test_several_devices import CHANGES, SEED, SHARES, weights_of
 from ada_segment.runs.data import open_data
 from ada_segment.runs.member import build_member
 from ada_segment.storage import copy_state, save_state
 from ada_segment.training.member import network_state
 
-settings = small(training__devices=2, **CHANGES)
+settings = small(training__devices=2, training__accumulate=SHARES, **CHANGES)
 splits = open_data(settings)
 member = build_member(settings, splits, seed=0)
 losses = member.train(weights_of(settings), round=0, seed=SEED)
@@ -155,7 +157,7 @@ def test_ranks_do_not_wait_for_the_end_of_a_run_nor_for_one_that_fails_in_traini
     with pytest.raises(AssertionError, match="rank 1 ends: TypeError") as caught:
         launch(script, tmp_path / "run", launcher=TORCHRUN)
     assert (tmp_path / "the first did not wait").exists(), caught
-    assert (tmp_path / "few").read_text().startswith("training.devices = 2 cannot share a batch of 1 pictures; ")
+    assert (tmp_path / "few").read_text().startswith("training.devices = 2 and training.accumulate = 1 ")
 
 
 def test_all_ranks_end_with_the_weights_of_one_process(ranks: tuple[Any, Any]) -> None:
@@ -172,30 +174,35 @@ def test_all_ranks_end_with_the_weights_of_one_process(ranks: tuple[Any, Any]) -
 
     weights = weights_of(settings)
     before = {name: value.detach().clone() for name, value in parameters.items()}
-    how = {"batch_size": settings.training.batch_size, "seed": SEED, "workers": 0, "ranks": 2}
-    shares = [training_batches(splits.train, member.transform, rank=rank, **how) for rank in (0, 1)]
+    parts = {"batch_size": settings.training.batch_size, "seed": SEED, "workers": 0, "ranks": 2, "accumulate": SHARES}
+    shares = [training_batches(splits.train, member.transform, rank=rank, **parts) for rank in (0, 1)]
     torch.manual_seed(SEED)
     streams = [torch.get_rng_state()] * 2  # each rank draws its samples from a generator of its own
     member.model.train()
-    means: list[dict[str, float]] = []
-    for parts in zip(*shares, strict=True):
-        member.optimizer.zero_grad()
+    steps: list[dict[str, float]] = []
+    both: list[dict[str, float]] = []
+    for number, pair in enumerate(zip(*shares, strict=True), start=1):
         seen: list[dict[str, float]] = []
-        for rank, (images, targets) in enumerate(parts):
+        for rank, (images, targets) in enumerate(pair):
             torch.set_rng_state(streams[rank])
             losses = member.model(images, targets)
             streams[rank] = torch.get_rng_state()
-            member.fabric.backward(sum(weights[name] * loss for name, loss in losses.items()) / 2)
+            member.fabric.backward(sum(weights[name] * loss for name, loss in losses.items()) / (2 * SHARES))
             seen.append({name: loss.item() for name, loss in losses.items()})
-        member._step()
-        means.append({name: (seen[0][name] + seen[1][name]) / 2 for name in weights})
+        both.append(mean_where_present(seen))
+        if number % SHARES == 0:
+            member._step()
+            member.optimizer.zero_grad()
+            steps.append(mean_where_present(both))
+            both = []
+    assert len(steps) == steps_per_epoch(len(splits.train), settings.training.batch_size)
     moved = 0
     for name, value in parameters.items():
         assert torch.allclose(first["model"][name], value, rtol=1e-4, atol=1e-5), name
         moved += not torch.equal(value, before[name])
     assert moved > 20
     assert first["losses"] == pytest.approx(
-        {name: sum(each[name] for each in means) / len(means) for name in weights}, rel=1e-4
+        {name: sum(each[name] for each in steps) / len(steps) for name in weights}, rel=1e-4
     )
 
 

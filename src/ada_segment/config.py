@@ -112,6 +112,7 @@ BOUNDS: dict[str, tuple[float | None, float | None]] = {
     "training.momentum": (0, 1),
     "training.weight_decay": (0, None),
     "training.batch_size": (1, None),
+    "training.accumulate": (1, None),
     "training.warmup_steps": (0, None),
     "training.steps_at": (0, 1),
     "training.clip_norm": (1e-12, None),

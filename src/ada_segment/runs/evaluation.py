@@ -55,7 +55,7 @@ def evaluate_run(
             stored.network,
             dataset,
             stored.resize,
-            batch_size=stored.settings.training.batch_size,
+            batch_size=stored.settings.training.at_once,
             workers=stored.settings.training.workers,
             device=stored.device,
         )

@@ -61,16 +61,19 @@ class _Told(Dataset[Any]):
 
 
 class _EpochOrder:
-    """Batches of (index, seed) of one epoch; of each batch, the share of one rank."""
+    """Batches of (index, seed) of one epoch; of each batch, the share of one rank, in `accumulate` parts."""
 
-    def __init__(self, length: int, *, batch_size: int, seed: int, rank: int, ranks: int) -> None:
+    def __init__(self, length: int, *, batch_size: int, accumulate: int, seed: int, rank: int, ranks: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(length, generator=generator).tolist()
         seeds = torch.randint(2**62, (length,), generator=generator).tolist()
         pairs = list(zip(order, seeds, strict=True))
         # The last, incomplete batch is left out: its few pictures would weigh more than all others.
         ends = range(batch_size, length + 1, batch_size) if length >= batch_size else [length]
-        self.batches = [pairs[max(end - batch_size, 0) : end][rank::ranks] for end in ends]
+        starts = range(rank, ranks * accumulate, ranks)
+        self.batches = [
+            pairs[max(end - batch_size, 0) : end][start :: ranks * accumulate] for end in ends for start in starts
+        ]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
@@ -91,15 +94,17 @@ def training_batches(
     batch_size: int,
     seed: int,
     workers: int,
+    accumulate: int = 1,
     rank: int = 0,
     ranks: int = 1,
 ) -> Iterator[TrainBatch]:
-    """One epoch in an order drawn from `seed`, every picture with a random stream of its own.
+    """One epoch in an order drawn from `seed`, every picture with a random stream of its own; each batch in
+    `accumulate` parts, one after the other.
 
     Raises:
         DataError: a picture cannot be read.
     """
-    order = _EpochOrder(len(dataset), batch_size=batch_size, seed=seed, rank=rank, ranks=ranks)
+    order = _EpochOrder(len(dataset), batch_size=batch_size, accumulate=accumulate, seed=seed, rank=rank, ranks=ranks)
     return _raised(
         DataLoader(
             _Told(_Augmented(dataset, transform)),

@@ -18,11 +18,12 @@ from ada_segment.panoptic.settings import ModelSettings
 from ada_segment.training.evaluation import RewardParts, check_reward, predict_all, predict_each, reward_of
 from ada_segment.training.fabric import Fabric
 from ada_segment.training.loading import steps_per_epoch, training_batches
+from ada_segment.training.memory import memory_advised
 from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.ranks import ended_with_it, mean, raised_alike, share_buffers, summed
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
 from ada_segment.training.warm_start import Start, start_from
-from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values
+from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values, mean_where_present
 from ada_segment.weighting.registry import equal
 
 _T = TypeVar("_T")
@@ -85,10 +86,12 @@ class PanopticMember:
         self.step = 0
 
         self.fabric = fabric or build_fabric(training)
-        if (ranks := self.fabric.world_size) > (least := min(training.batch_size, len(train))):
+        shares = self.fabric.world_size * training.accumulate
+        if shares > (least := min(training.batch_size, len(train))):
             raise ConfigError(
-                f"training.devices = {ranks} cannot share a batch of {least} pictures; take fewer devices, or more "
-                f"than training.batch_size = {training.batch_size} and {len(train)} training pictures"
+                f"training.devices = {self.fabric.world_size} and training.accumulate = {training.accumulate} cannot "
+                f"share a batch of {least} pictures; take less of either, or more than training.batch_size = "
+                f"{training.batch_size} and {len(train)} training pictures"
             )
         torch.manual_seed(seed)
         network = build_model(model, train.categories)
@@ -113,22 +116,26 @@ class PanopticMember:
     def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:
         """One round: `epochs_per_round` epochs over the training pictures. Returns the mean raw losses."""
         check_names(weights, self.loss_names, "weights and losses")
-        factors = check_weights(weights)
+        factors, accumulate = check_weights(weights), self.settings.accumulate
         torch.manual_seed(seed)  # the heads draw their samples from the global generator
         self.model.train()
+        self.optimizer.zero_grad()  # what a step that was broken off has left
         epochs: list[dict[str, float]] = []
         used: list[dict[str, float]] = []
         for epoch in range(self.settings.epochs_per_round):
             seen: list[dict[str, float]] = []
-            with ended_with_it(self.fabric):
-                for images, targets in self._batches(seed + epoch):
-                    losses: dict[str, Tensor] = self.model(images, targets)
-                    self.optimizer.zero_grad()
-                    self.fabric.backward(self.weighting.total(losses, factors))
-                    self._step()
-                    self.weighting.learn()
+            with ended_with_it(self.fabric), memory_advised(self.settings):
+                for number, (images, targets) in enumerate(self._batches(seed + epoch), start=1):
+                    steps = number % accumulate == 0
+                    with self.fabric.no_backward_sync(self.model, enabled=not steps):
+                        losses: dict[str, Tensor] = self.model(images, targets)
+                        self.fabric.backward(self.weighting.total(losses, factors) / accumulate)
                     used.append(self.weighting.last)
                     seen.append(self.weighting.values)
+                    if steps:
+                        self._step()
+                        self.weighting.learn()
+                        seen[-accumulate:] = [mean_where_present(seen[-accumulate:])]
             epochs.append(mean_values(seen))
             self.weighting.end_epoch(epochs[-1])
         if self._moves:
@@ -140,6 +147,7 @@ class PanopticMember:
             self.train_set,
             self.transform,
             batch_size=self.settings.batch_size,
+            accumulate=self.settings.accumulate,
             seed=seed,
             workers=self.settings.workers,
             rank=self.fabric.global_rank,
@@ -160,6 +168,7 @@ class PanopticMember:
                 self.model, self.optimizer, max_norm=self.settings.clip_norm, error_if_nonfinite=False
             )
         self.optimizer.step()
+        self.optimizer.zero_grad()
         self.step += 1
         if self.ema is not None:
             self.ema.update_parameters(self.network)
@@ -174,7 +183,7 @@ class PanopticMember:
         with raised_alike(self.fabric):
             reward = RewardParts(self.settings.reward, self.reward_set.categories)
             share = partial(predict_each, reward.update, rank=rank, ranks=ranks)
-            self._by(share, self.reward_set, batch_size=max(self.settings.batch_size // ranks, 1))
+            self._by(share, self.reward_set)
         for part in reward.parts:
             part.counts = summed(self.fabric, part.counts)
         return reward_of(reward.parts)
@@ -184,16 +193,16 @@ class PanopticMember:
 
         Whichever rank calls it, it predicts all of them and does not wait for the others.
         """
-        return self._by(predict_all, dataset, batch_size=self.settings.batch_size)
+        return self._by(predict_all, dataset)
 
-    def _by(self, predict: Callable[..., _T], dataset: PanopticDataset, *, batch_size: int) -> _T:
+    def _by(self, predict: Callable[..., _T], dataset: PanopticDataset) -> _T:
         """`predict_all` or `predict_each` by this member."""
-        with self.fabric.autocast():
+        with self.fabric.autocast(), memory_advised(self.settings):
             return predict(
                 self._predicting,
                 dataset,
                 self.resize,
-                batch_size=batch_size,
+                batch_size=self.settings.at_once,
                 workers=self.settings.workers,
                 device=self.fabric.device,
             )

@@ -20,6 +20,9 @@ class TrainingSettings:
     """Weight decay; normalisation layers and biases are left out."""
     batch_size: int = 16
     """Pictures per step, over all devices."""
+    accumulate: int = 1
+    """Shares that a batch is split into and trained on one after the other before the optimiser steps: what a step
+    needs is then the memory for batch_size / accumulate pictures."""
     warmup_steps: int = 1000
     """Steps in which the learning rate rises linearly; at most a tenth of all steps."""
     schedule: str = "steps"
@@ -43,6 +46,11 @@ class TrainingSettings:
     threshold tuned), pq-soft (score threshold tuned, PQ averaged over IoU thresholds of 0.3 to 0.8)."""
     epochs_per_round: int = 1
     """Epochs between two changes of the weights."""
+
+    @property
+    def at_once(self) -> int:
+        """Pictures that a device holds at once."""
+        return max(self.batch_size // (self.devices * self.accumulate), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
