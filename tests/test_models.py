@@ -1,8 +1,10 @@
 """Both models: their losses are raw, named and complete, whatever the picture holds; backbones, weights, freezing."""
 
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -13,7 +15,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError
-from ada_segment.panoptic.backbones import BACKBONES, ThinResNet, build_backbone
+from ada_segment.panoptic.backbones import BACKBONES, PyramidBackbone, ThinResNet, build_backbone
 from ada_segment.panoptic.cascade import STAGE_BOX_WEIGHTS, STAGE_IOU, CascadeRoIHeads
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.group_norm import group_norm
@@ -319,14 +321,86 @@ def test_a_model_needs_things_and_stuff(isthing: bool) -> None:
         build_model(SMALL, Categories([Category(1, "only", isthing)]))
 
 
-def test_a_timm_backbone_asks_for_its_extra_where_it_is_missing() -> None:
-    try:
-        import timm  # noqa: F401
-    except ImportError:
-        with pytest.raises(ConfigError, match=r"ada-segment\[timm\]"):
-            build_backbone(replace(SMALL, backbone="timm:resnet18"))
-    else:
-        assert build_backbone(replace(SMALL, backbone="timm:resnet18")).stride == 4
+def test_a_timm_backbone_asks_for_its_extra_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ConfigError, match=r"ada-segment\[timm\]"):
+        build_backbone(replace(SMALL, backbone="timm:resnet18"))
+
+
+TIMM = ("resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto", "hrnet_w18_small")
+
+
+def trained(**settings: Any) -> tuple[PyramidBackbone, set[str]]:
+    """A timm backbone after a step by all levels of its pyramid, and what of its body has changed."""
+    torch.manual_seed(0)
+    backbone = build_backbone(replace(SMALL, **settings)).train()
+    before = {name: value.clone() for name, value in backbone.body.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
+    torch.stack([level.square().sum() for level in backbone(torch.randn(2, 3, 64, 64)).values()]).sum().backward()
+    optimizer.step()
+    return backbone, {
+        name for name, value in backbone.body.state_dict().items() if not torch.equal(value, before[name])
+    }
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_a_timm_backbone_is_frozen_from_the_picture_to_the_end_of_a_stage(name: str) -> None:
+    """Without the gradients that would say so: what a level is made of does not move, what comes after it does."""
+    backbone, changed = trained(backbone=f"timm:{name}", frozen_stages=2)
+    assert backbone.stride == 4
+    torch.manual_seed(0)
+    free = build_backbone(replace(SMALL, backbone=f"timm:{name}"))
+    free(torch.randn(2, 3, 64, 64))
+    levels = free.body(torch.randn(2, 3, 64, 64))
+    reached: list[set[str]] = []
+    for level in levels[:2]:
+        free.zero_grad()
+        level.sum().backward(retain_graph=True)
+        reached.append({name for name, value in free.body.named_parameters() if value.grad is not None})
+    moving = {name for name, value in backbone.body.named_parameters() if value.requires_grad}
+    assert reached[0]
+    assert not reached[0] & moving
+    assert reached[1] - reached[0] <= moving
+    owners = {name.rpartition(".")[0] for name in reached[0]}
+    assert not {name for name in changed if name.rpartition(".")[0] in owners}
+    assert changed
+
+    everything, changed = trained(backbone=f"timm:{name}", frozen_stages=5)
+    assert not changed
+    assert not any(value.requires_grad for value in everything.body.parameters())
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_batch_norms_of_a_timm_backbone_keep_their_statistics_when_frozen(name: str) -> None:
+    backbone, changed = trained(backbone=f"timm:{name}", norm="frozen")
+    assert changed
+    assert not [name for name in changed if "running" in name]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in backbone.body.modules())
+    # And with the same statistics they are the same function, activation included.
+    torch.manual_seed(0)
+    frozen, free = (
+        build_backbone(replace(SMALL, backbone=f"timm:{name}", norm=norm)).eval() for norm in ("frozen", "batch")
+    )
+    frozen.load_state_dict({key: free.state_dict()[key] for key in frozen.state_dict()})
+    pictures = torch.randn(2, 3, 64, 64)
+    for ours, theirs in zip(frozen(pictures).values(), free(pictures).values(), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_timm_backbone_refuses_what_it_has_not() -> None:
+    with pytest.raises(ConfigError, match=r"timm:convnext_atto has no feature of stride 2.*0 or 2 to 5"):
+        build_backbone(replace(SMALL, backbone="timm:convnext_atto", frozen_stages=1))
+    with pytest.raises(ConfigError, match="frozen_stages = 6 is out of bounds; give 0 to 5"):
+        build_backbone(replace(SMALL, backbone="timm:resnet18", frozen_stages=6))
+    with pytest.raises(ConfigError, match=r"timm:resnet18 keeps its own normalisation.*batch or frozen"):
+        build_backbone(replace(SMALL, backbone="timm:resnet18", norm="group"))
+
+
+def test_the_stem_of_a_timm_backbone_can_be_frozen_alone() -> None:
+    _, changed = trained(backbone="timm:resnet18", frozen_stages=1)
+    assert changed
+    assert not [name for name in changed if name.startswith(("conv1", "bn1"))]
+    assert [name for name in changed if name.startswith("layer1")]
 
 
 def test_half_precision_runs_and_its_losses_are_near() -> None:

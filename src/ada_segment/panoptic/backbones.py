@@ -243,25 +243,46 @@ def _with_fixed_norms(module: nn.Module) -> nn.Module:
 def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
     try:
         import timm
+        from timm.utils.model import freeze_batch_norm_2d as with_fixed_statistics
     except ImportError:
         raise ConfigError(f"backbone {settings.backbone!r} needs timm: pip install 'ada-segment[timm]'") from None
-    if settings.frozen_stages or settings.norm != "batch":
-        raise ConfigError(
-            f"{settings.backbone} keeps its own normalisation and trains whole; "
-            f"set model.norm=batch and model.frozen_stages=0"
-        )
+    if settings.norm not in ("batch", "frozen"):
+        raise ConfigError(f"{settings.backbone} keeps its own normalisation; set model.norm to batch or frozen")
     name = settings.backbone.removeprefix("timm:")
     try:
         with _downloading(settings):
-            body: Any = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
+            whole: Any = timm.create_model(name, features_only=True, pretrained=settings.pretrained == "default")
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ConfigError(f"timm cannot make features of {name!r}: {error}") from None
-    strides, channels = body.feature_info.reduction(), body.feature_info.channels()
+    strides, channels = whole.feature_info.reduction(), whole.feature_info.channels()
     wanted = [strides.index(stride) for stride in (4, 8, 16, 32) if stride in strides]
     if len(wanted) != LEVELS:
         raise ConfigError(f"timm's {name!r} has strides {strides}; a pyramid needs 4, 8, 16 and 32")
-    body = timm.create_model(name, features_only=True, out_indices=wanted, pretrained=settings.pretrained == "default")
+    body: Any = timm.create_model(
+        name, features_only=True, out_indices=wanted, pretrained=settings.pretrained == "default"
+    )
     _load_file(body, settings)
+    frozen = _frozen_parameters(whole, strides, settings) if settings.frozen_stages else set()
+    for parameter_name, parameter in body.named_parameters():
+        parameter.requires_grad_(parameter_name not in frozen)
+    for module, norm in list(body.named_modules()):
+        fixed = settings.norm == "frozen" or f"{module}.weight" in frozen
+        if fixed and isinstance(norm, nn.BatchNorm2d):
+            body.set_submodule(module, with_fixed_statistics(norm))  # type: ignore[no-untyped-call]
     return PyramidBackbone(
         body, in_channels=[channels[i] for i in wanted], stride=4, out_channels=settings.fpn_channels
     )
+
+
+def _frozen_parameters(body: Any, strides: list[int], settings: ModelSettings) -> set[str]:
+    """Names of the parameters that the features of a timm body's frozen stages are made with."""
+    last = 2**settings.frozen_stages
+    if not 0 <= settings.frozen_stages <= LEVELS + 1:
+        raise ConfigError(f"frozen_stages = {settings.frozen_stages} is out of bounds; give 0 to {LEVELS + 1}")
+    if last not in strides:
+        raise ConfigError(
+            f"{settings.backbone} has no feature of stride 2, where a stem ends; give frozen_stages = 0 or 2 to 5"
+        )
+    features = body.eval()(torch.zeros(1, 3, 64, 64))[: strides.index(last) + 1]
+    torch.stack([feature.sum() for feature in features]).sum().backward()
+    return {name for name, parameter in body.named_parameters() if parameter.grad is not None}
