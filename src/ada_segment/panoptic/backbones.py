@@ -264,7 +264,8 @@ def _timm_backbone(settings: ModelSettings) -> PyramidBackbone:
     _load_file(body, settings)
     frozen = _frozen_parameters(whole, strides, settings) if settings.frozen_stages else set()
     for parameter_name, parameter in body.named_parameters():
-        parameter.requires_grad_(parameter_name not in frozen)
+        if parameter_name in frozen:
+            parameter.requires_grad_(False)
     for module, norm in list(body.named_modules()):
         fixed = settings.norm == "frozen" or f"{module}.weight" in frozen
         if fixed and isinstance(norm, nn.BatchNorm2d):

@@ -22,8 +22,8 @@ class ModelSettings:
     pretrained: str = "none"
     """none, default (torchvision's or timm's ImageNet weights, downloaded) or a local file of weights."""
     norm: str = "batch"
-    """Normalisation in the backbone: batch, frozen (batch norm with fixed statistics) or group. A backbone of timm keeps
-    its own, and frozen fixes the statistics of its batch norms."""
+    """Normalisation in the backbone: batch, frozen (batch norm with fixed statistics) or group. A backbone of timm
+    keeps its own, and frozen fixes the statistics of its batch norms."""
     frozen_stages: int = 0
     """How many of the backbone's stages, from the input, are not trained: 0 none, 1 the stem, 2 also the first."""
     width: int = 32
