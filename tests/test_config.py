@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -187,6 +188,32 @@ def test_settings_of_no_known_type_are_read_as_the_others_are(tmp_path: Path) ->
     again = tmp_path / "again.yaml"
     again.write_text(to_yaml(resolve(file=file)))
     assert resolve(file=again).search.settings == found
+
+
+@given(st.sampled_from(["data.group_by", "data.source", "training.start"]), st.text(min_size=1))
+def test_what_is_text_can_be_any_text_on_the_command_line(key: str, text: str) -> None:
+    """A pattern such as [^_]* is a list to YAML, or nothing."""
+    value = parse_value(text, key)
+    assert value is None or isinstance(value, str)
+    if not isinstance(yaml_of(text), str | None):
+        assert value == text
+
+
+def yaml_of(text: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return 0
+
+
+def test_text_on_the_command_line_by_hand() -> None:
+    assert parse_value("[^_]*_[^_]*", "data.group_by") == "[^_]*_[^_]*"
+    assert parse_value("[0-9]+", "data.group_by") == "[0-9]+"
+    assert parse_value("'[0-9]+'", "data.group_by") == "[0-9]+"
+    assert parse_value("007", "data.group_by") == "007"
+    assert parse_value("null", "data.group_by") is None
+    assert parse_value("[320, 352]", "augmentation.train_sizes") == [320, 352]
+    assert resolve(flags={"training.precision": parse_value("32", "training.precision")}).training.precision == "32"
 
 
 def test_whole_numbers_stay_what_they_are() -> None:

@@ -293,6 +293,44 @@ def test_the_curves_of_all_arms_are_within_the_picture(tmp_path: Path) -> None:
     assert high > 90
 
 
+def test_rewards_of_another_kind_are_not_laid_over_each_other_nor_paired(tmp_path: Path) -> None:
+    runs = [made(tmp_path, strategy, seed) for strategy in ("default", "pbt") for seed in (0, 1)]
+    for run in runs[2:]:
+        (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("pq-tuned", "pq-soft"))
+    arms = group_runs(read(*runs))
+    figures = draw_arms(read(*runs), arms)
+    for name, label, lines in (("curves", "tuned thresholds", {"arm-0"}), ("curves1", "soft PQ", {"arm-1"})):
+        axes = figures[name].axes[0]
+        assert label in axes.get_ylabel()
+        assert {line.get_gid() for line in axes.lines} == lines
+    page = check_safe(render_arms_page(read(*runs)))
+    check_numbers(page)
+    assert "pbt against default weights (also reward pq-soft, not pq-tuned): " in page.text
+    assert not [n for n in page.numbers if n.what == "difference" and n.which[0] == "reward"]
+    assert [n for n in page.numbers if n.what == "difference" and n.which[0] == "tuned all"]
+    files = write_arm_figures(runs, tmp_path / "figures")
+    assert {"curves.csv", "curves1.csv"} <= {file.name for file in files}
+
+    for run in runs:
+        (run / "metrics.json").unlink()
+    assert "their rewards are of other pictures or another kind" in check_safe(render_arms_page(read(*runs))).text
+
+
+def test_runs_that_do_not_tell_their_seed_are_compared_without_pairs(tmp_path: Path) -> None:
+    """Of a search from a program the checkpoints know it, and may have been deleted."""
+    runs = [
+        write_run(tmp_path / f"{name}{seed}", make_rounds(rounds=2, seed=seed))
+        for name in ("a", "b")
+        for seed in (0, 1)
+    ]
+    for run in runs:
+        controller = {"losses": list(DEFAULTS), "defaults": DEFAULTS, "kind": run.name[0]}
+        (run / "controller.json").write_text(json.dumps(controller))
+    arms = group_runs(read(*runs))
+    assert [arm.places for arm in arms] == [(0, 1), (2, 3)]
+    assert "no seed in common" in check_safe(render_arms_page(read(*runs))).text
+
+
 def test_a_mean_says_of_how_many_runs_it_is(tmp_path: Path) -> None:
     runs = [made(tmp_path, strategy, seed) for strategy in ("default", "pbt") for seed in (0, 1)]
     (runs[3] / "metrics.json").unlink()

@@ -99,6 +99,17 @@ def test_tied_losses_share_one_line_in_turns() -> None:
     assert patterns[styles["c"].colour][1] is None
 
 
+def test_small_losses_are_drawn_as_they_are() -> None:
+    records = make_rounds(losses=("a", "b"))
+    for record in records:
+        for member in record["members"]:
+            member["losses"] = {name: 1e-12 * loss for name, loss in member["losses"].items()}
+    history = history_of(records)
+    drawn = [list(line.get_ydata()) for line in loss_figure(history).axes[0].lines]
+    for name in "ab":
+        assert [member.losses[name] for _, member in history.lineage] in drawn
+
+
 @given(
     weights=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1e6), min_size=1),
     losses=st.dictionaries(st.sampled_from("abcdef"), st.floats(-1e6, 1e6), min_size=1),

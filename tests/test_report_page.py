@@ -22,8 +22,10 @@ from page_checks import check_numbers, check_safe
 from page_reader import Page
 from PIL import Image
 from recomputed import Files
+from toy_members import QuadraticMember
 
 from ada_segment.errors import RunError
+from ada_segment.population.search import search
 from ada_segment.report.page import render_page, write_page
 from ada_segment.report.run_figures import write_figures
 from ada_segment.report.run_files import read_run
@@ -123,6 +125,46 @@ def test_the_check_of_numbers_sees_what_is_wrong(run: Path) -> None:
 def test_the_controller_is_named_where_there_is_one(run: Path) -> None:
     (run / "controller.safetensors").touch()
     assert f"--weights {run} " in Page(render_page(read_run(run))).text
+
+
+def test_the_command_names_the_model_whose_losses_the_controller_knows(tmp_path: Path) -> None:
+    config = "model: {name: 'hf:mask2former'}\ndata: {source: streets}\n"
+    run = write_run(tmp_path / "run", make_rounds(rounds=2), config=config)
+    text = Page(render_page(read_run(run))).text
+    assert f"ada-segment train --data DATA --model hf:mask2former --weights {run}/schedule.json --epochs" in text
+
+
+@pytest.mark.parametrize("groups", [None, {"a": "box", "b": "box", "m": "mask"}])
+@pytest.mark.parametrize("stored", ["controller", "schedule"])
+def test_what_the_page_says_of_a_search_from_a_program_can_be_run(
+    stored: str, groups: dict[str, str] | None, tmp_path: Path
+) -> None:
+    names = ("a", "b", "m")
+    toy = QuadraticMember(names=names)
+    search(lambda seed: toy, losses=names, groups=groups, rounds=2, members=3, out=tmp_path / "run")
+    if stored == "schedule":
+        (tmp_path / "run" / "controller.safetensors").unlink()
+    code = Page(render_page(read_run(tmp_path / "run"))).code[0]
+    done: dict[str, Any] = {"make_member": lambda seed: toy, "rounds": 2}
+    exec(code.replace("search(make_member", "result = search(make_member"), done)
+    assert len(done["result"].schedule) == 2
+
+
+def test_small_rewards_are_written_with_digits_that_say_something(tmp_path: Path) -> None:
+    """As of a training of one's own whose reward is a share."""
+    runs = []
+    for name, seed in (("ours", 0), ("theirs", 1)):
+        records = make_rounds(rounds=3, seed=seed)
+        for record in records:
+            for member in record["members"]:
+                member["reward"] /= 1e4
+        runs.append(write_run(tmp_path / name, records))
+    page = Page(render_page(read_run(runs[0]), baseline=read_run(runs[1])))
+    check_numbers(page)
+    small = [number for number in page.numbers if number.what in ("spread", "reward-gain")]
+    assert len(small) == 4
+    for number in small:
+        assert float(number.text.replace("−", "-")) == pytest.approx(number.value, rel=0.05)
 
 
 def test_what_the_controller_noted_is_shown(tmp_path: Path) -> None:

@@ -405,7 +405,7 @@ def _flags(settings: Sequence[str] | None, **flags: Any) -> dict[str, Any]:
         key, equals, value = setting.partition("=")
         if not equals:
             raise ConfigError(f"--set {setting!r} is not KEY=VALUE; write for example --set training.lr=0.01")
-        found[key] = config.parse_value(value)
+        found[key] = config.parse_value(value, key)
     return found
 
 

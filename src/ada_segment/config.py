@@ -172,12 +172,30 @@ def resolve(
     return settings if epochs is None else _with_epochs(settings, epochs)
 
 
-def parse_value(text: str) -> Any:
-    """A value as YAML would read it: numbers, true, lists, text. Raises ConfigError when it is none."""
+def parse_value(text: str, key: str = "") -> Any:
+    """A value as YAML would read it: numbers, true, lists, text. Raises ConfigError when it is none.
+
+    Args:
+        text: as it was given.
+        key: of the setting. Of one that is text, what YAML takes for something else, as [a-z]+ for a list, stays as it
+            was given; null and none are None still.
+    """
+    is_text = _is_text(key)
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # YAML takes 2020-13-45 for a date
+        if is_text:
+            return text
         raise ConfigError(f"{text!r} cannot be read as a value; quote it") from None
+    return text if is_text and value is not None and not isinstance(value, str) else value
+
+
+def _is_text(key: str) -> bool:
+    """Whether the setting of this dotted key is text."""
+    hint: Any = Settings
+    for part in key.split("."):
+        hint = typing.get_type_hints(hint).get(part) if is_dataclass(hint) else None
+    return hint in (str, str | None)
 
 
 def default_preset(source: str) -> str:

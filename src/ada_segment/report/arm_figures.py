@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from ada_segment.report.arms import (
     MEASURES,
     Arm,
+    by_reward,
     differences,
     headline,
     measured,
@@ -41,7 +42,8 @@ def draw_arms(
             rows.append([_gap(runs, pair, measure) for pair in pairs])
         label = f"{MEASURES[measure]}, less that of {compared[0].reference.name if alike else 'the other'}"
         drawn["differences"] = _dots(names, rows, label=label, ink=ink, zero=True)
-    drawn["curves"] = _curves(arms, label=arms[0].runs[0].reward_label, ink=ink)
+    for name, places in _curve_figures(arms).items():
+        drawn[name] = _curves(arms, places, label=arms[places[0]].runs[0].reward_label, ink=ink)
     names_of_losses = list(dict.fromkeys(name for run in runs for name in run.history.losses))
     for place, arm in enumerate(arms):
         if not arm.is_default and (paths := _weights(arm)):
@@ -66,13 +68,14 @@ def data_of_arms(runs: Sequence[Run], arms: Sequence[Arm]) -> dict[str, Data]:
             for pair in pairs_measured(one, runs, measure)
         ]
         found["differences"] = Data(("arm", "reference", "measure", "seed", "difference"), tuple(gaps))
-    curves = [
-        (arm.name, run.seed, record.round + 1, member.reward)
-        for arm in arms
-        for run in arm.runs
-        for record, member in run.history.lineage
-    ]
-    found["curves"] = Data(("arm", "seed", "round", "reward"), tuple(curves))
+    for name, places in _curve_figures(arms).items():
+        curves = [
+            (arms[place].name, run.seed, record.round + 1, member.reward)
+            for place in places
+            for run in arms[place].runs
+            for record, member in run.history.lineage
+        ]
+        found[name] = Data(("arm", "seed", "round", "reward"), tuple(curves))
     for place, arm in enumerate(arms):
         rows = [(t, name, value) for name, path in _weights(arm).items() for t, value in path]
         found[f"weights{place}"] = Data(("round", "loss", "weight_to_default"), tuple(rows))
@@ -130,11 +133,18 @@ def _dots(
     return figure
 
 
-def _curves(arms: Sequence[Arm], *, label: str, ink: str) -> Figure:
+def _curve_figures(arms: Sequence[Arm]) -> dict[str, list[int]]:
+    """Figures of rewards, one for those of each kind, with the places of the arms in each."""
+    return {f"curves{number or ''}": places for number, places in enumerate(by_reward(arms))}
+
+
+def _curves(arms: Sequence[Arm], drawn: Sequence[int], *, label: str, ink: str) -> Figure:
     """Reward of the model carried on, the mean over an arm's runs; the band is the 95 % interval of that mean."""
     rewards: list[float] = []
     with canvas(ink) as (figure, axes):
-        for place, (arm, style) in enumerate(zip(arms, loss_styles([arm.name for arm in arms]).values(), strict=True)):
+        styles = list(loss_styles([arm.name for arm in arms]).values())
+        for place in drawn:
+            arm, style = arms[place], styles[place]
             paths = [
                 {record.round + 1: member.reward for record, member in run.history.lineage if member.reward is not None}
                 for run in arm.runs
@@ -155,7 +165,7 @@ def _curves(arms: Sequence[Arm], *, label: str, ink: str) -> Figure:
                 gid=f"arm-{place}",
             )
             halves = [one.half or 0.0 for one in found if one is not None]
-            if any(halves) and len(arms) <= CURVES:
+            if any(halves) and len(drawn) <= CURVES:
                 low = [value - half for value, half in zip(means, halves, strict=True)]
                 high = [value + half for value, half in zip(means, halves, strict=True)]
                 axes.fill_between(places, low, high, color=style.colour, alpha=0.12, linewidth=0)

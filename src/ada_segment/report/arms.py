@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from ada_segment.errors import RunError
-from ada_segment.report.run_files import WHERE_AND_HOW, Run, comparable, flat, same_names, test_pictures_apart
+from ada_segment.report.run_files import (
+    WHERE_AND_HOW,
+    Run,
+    comparable,
+    flat,
+    rewards_apart,
+    same_names,
+    test_pictures_apart,
+)
 from ada_segment.report.student import Estimate, estimate
 
 # Settings that say where and how a run is computed, or only which of an arm's runs it is.
@@ -118,6 +126,18 @@ def differences(arms: Sequence[Arm]) -> list[Difference]:
     return found
 
 
+def by_reward(arms: Sequence[Arm]) -> list[list[int]]:
+    """Places of the arms whose rewards are of one kind and of the same pictures, in the order of their first."""
+    found: list[list[int]] = []
+    for place, arm in enumerate(arms):
+        like = (places for places in found if rewards_apart(arms[places[0]].runs[0], arm.runs[0]) is None)
+        if (places := next(like, None)) is not None:
+            places.append(place)
+        else:
+            found.append([place])
+    return found
+
+
 def alone(arms: Sequence[Arm], compared: Sequence[Difference]) -> list[Arm]:
     """Arms that are in none of the differences."""
     told = [arm for one in compared for arm in (one.arm, one.reference)]
@@ -144,7 +164,9 @@ def of_arm(arm: Arm, measure: str) -> Estimate | None:
 
 
 def pairs_measured(difference: Difference, runs: Sequence[Run], measure: str) -> list[tuple[int, int]]:
-    """Those pairs of runs for which the measure is known."""
+    """Those pairs of runs for which the measure is known; none where it is the reward, and that of another kind."""
+    if measure == "reward" and rewards_apart(difference.arm.runs[0], difference.reference.runs[0]) is not None:
+        return []
     return [pair for pair in difference.pairs if None not in [measured(runs[place], measure) for place in pair]]
 
 
@@ -202,7 +224,7 @@ def _main(run: Run, tree: Mapping[str, Any]) -> str:
 def _refuse_twins(runs: Sequence[Run]) -> None:
     seen: dict[int | None, Run] = {}
     for run in runs:
-        if run.seed in seen:
+        if run.seed is not None and run.seed in seen:
             raise RunError(
                 f"{seen[run.seed].path} and {run.path} are one arm with the same seed, {run.seed}; name one of the two"
             )

@@ -44,10 +44,11 @@ def draw_lines(axes: Axes, lines: Lines, names: Sequence[str], *, far: int | Non
     crowd = far is not None and len(lines) > LEGEND_ROWS
     order = sorted(lines, key=lambda name: -abs(math.log(lines[name][-1][1])))
     back = set(order[far:]) if crowd else set()
-    together: dict[tuple[tuple[int, float], ...], list[str]] = {}
+    together: dict[tuple[tuple[int, str], ...], list[str]] = {}
     for name, path in lines.items():
-        together.setdefault(tuple((place, round(value, 9)) for place, value in path), []).append(name)
-    for shared, sharing in together.items():
+        together.setdefault(tuple((place, f"{value:.9g}") for place, value in path), []).append(name)
+    for sharing in together.values():
+        shared = lines[sharing[0]]
         for place, name in enumerate(sharing):
             style = styles.get(name, LineStyle(GREY, ()))
             dash: tuple[float, tuple[float, ...]] | str = (0.0, style.dash) if style.dash else "solid"

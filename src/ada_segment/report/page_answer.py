@@ -7,6 +7,7 @@ from typing import Any
 from ada_segment.report.markup import Html, element, join
 from ada_segment.report.numbers import Numbers
 from ada_segment.report.run_files import Run
+from ada_segment.report.wording import fine
 
 
 def page_head(run: Run) -> Html:
@@ -57,12 +58,15 @@ def _commands(run: Run) -> list[str]:
             "# segment pictures with the best model",
             f"ada-segment predict {quote(str(run.path))} IMAGE... --out DIR",
         ]
+        name = run.setting("model", "name")  # a preset or another file may have another, with other losses
+        model = "" if name is None else f"--model {quote(str(name))} "
         return [
             *(predict if run.metrics is not None else []),  # its thresholds are tuned at the end
             f"# train one model, on these pictures or others, under the {what} of this run",
-            f"ada-segment train --data DATA --weights {quote(str(source))} --epochs N --out NEW",
+            f"ada-segment train --data DATA {model}--weights {quote(str(source))} --epochs N --out NEW",
         ]
-    folder = repr(str(run.path))
+    folder, groups = repr(str(run.path)), run.identity.get("groups") or {}
+    tied = any(name != group for name, group in groups.items())
     names, strategy = "Replay", f"Replay.load({folder})"
     if run.has_controller:
         names, strategy = "Transfer, load_controller", f"Transfer(load_controller({folder}))"
@@ -72,7 +76,9 @@ def _commands(run: Run) -> list[str]:
         f"strategy = {strategy}",
         f"losses = {list(run.history.losses)!r}",
         f"defaults = {run.defaults!r}",
-        "search(make_member, losses=losses, defaults=defaults, rounds=rounds, members=1, strategy=strategy)",
+        *([f"groups = {groups!r}"] if tied else []),
+        f"search(make_member, losses=losses, defaults=defaults, {'groups=groups, ' if tied else ''}rounds=rounds, "
+        "members=1, strategy=strategy)",
     ]
 
 
@@ -106,7 +112,7 @@ def _score_tiles(run: Run, baseline: Run | None) -> list[Html]:
         notes = [join(["of round ", say.count(best[0].round + 1, "best-round"), f"; {run.reward_label}"])]
         if rival is not None and baseline is not None:
             theirs_reward = rival[1].reward or 0.0
-            gain = say.signed(reward - theirs_reward, "reward-gain")
+            gain = say.text(fine(reward - theirs_reward, sign=True), reward - theirs_reward, "reward-gain")
             notes.append(join([gain, f" against {baseline.called} (", them.score(theirs_reward, "best-reward"), ")"]))
         tiles.append(_tile("best reward", say.score(reward, "best-reward"), *notes))
     elif not tiles:

@@ -98,6 +98,8 @@ def _sentence(one: Difference, runs: Sequence[Run], measure: str) -> tuple[objec
     also = f" (also {one.also})" if one.also else ""
     start = (element("b", one.arm.name), " against ", element("b", one.reference.name), also, ": ")
     if found is None:
+        if one.pairs and measure == "reward":
+            return (*start, "their rewards are of other pictures or another kind; PQ will tell when both have ended.")
         return (*start, "no seed in common, so nothing can be paired.")
     value = _mean(say, found, "difference", measure, [list(pair) for pair in pairs], sign=True)
     count = say.count(found.count, "pairs", [list(pair) for pair in pairs])
@@ -130,6 +132,7 @@ def _figures(runs: Sequence[Run], arms: Sequence[Arm]) -> Html:
         ),
     }
     for place, arm in enumerate(arms):
+        titles[f"curves{place}"] = ("Reward by round, of another kind or other pictures", titles["curves"][1])
         titles[f"weights{place}"] = (f"Weights of {arm.name}", "Relative to the defaults, geometric mean of the runs.")
     drawn = draw_arms(runs, arms, legend=False, ink=INK_OF_PAGE)
     figures = {

@@ -41,7 +41,7 @@ def _row(record: RoundRecord, say: Numbers) -> tuple[Html, ...]:
         say.score(_predicted(record), "predicted", t),
         say.count(record.best, "chosen", t),
         say.score(mean(rewards), "mean-reward", t) if rewards else DASH,
-        DASH if deviation is None else say.text(f"{deviation:.2f}", deviation, "spread", t),
+        say.score(deviation, "spread", t),
         say.score(noise(record), "noise", t),
         say.count(len(record.members) - len(rewards), "failed", t),
         say.duration(record.seconds, "round-seconds", t),

@@ -186,19 +186,29 @@ def read_pair(path: Path, baseline: Path | None) -> tuple[Run, Run | None]:
             f"{path} has {apart[0]}, and {baseline} has {apart[1]}: their test pictures differ, and so their PQ cannot "
             "be compared; name a baseline on the same data"
         )
-    rewards = {f"data.{key}": "reward pictures" for key in sorted(run.data.keys() & other.data.keys())}
-    if same_names(run, other):
-        rewards.pop("data.source", None)
-    if None not in (run.setting("training", "reward"), other.setting("training", "reward")):
-        rewards["training.reward"] = "rewards"
-    for key, what in rewards.items():
+    if (key := rewards_apart(run, other)) is not None:
         ours, theirs = (one.setting(*key.split(".")) for one in (run, other))
-        if comparable(key, ours) != comparable(key, theirs):
-            raise RunError(
-                f"{path} has {key} = {ours}, and {baseline} has {theirs}: their {what} differ, and so their curves "
-                f"cannot be laid over each other; `ada-segment report {path} {baseline}` compares their PQ"
-            )
+        what = "reward pictures" if key.startswith("data.") else "rewards"
+        raise RunError(
+            f"{path} has {key} = {ours}, and {baseline} has {theirs}: their {what} differ, and so their curves "
+            f"cannot be laid over each other; `ada-segment report {path} {baseline}` compares their PQ"
+        )
     return run, other
+
+
+def rewards_apart(one: Run, other: Run) -> str | None:
+    """The setting, by dotted key, by which the rewards of two runs are of other pictures or of another kind; None
+    where nothing says so."""
+    keys = [f"data.{key}" for key in sorted(one.data.keys() & other.data.keys())]
+    if same_names(one, other):
+        keys.remove("data.source")
+    if None not in (one.setting("training", "reward"), other.setting("training", "reward")):
+        keys.append("training.reward")
+    for key in keys:
+        ours, theirs = (comparable(key, run.setting(*key.split("."))) for run in (one, other))
+        if ours != theirs:
+            return key
+    return None
 
 
 def same_names(one: Run, other: Run) -> bool:
