@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_data import HEIGHT, SHARED, WIDTH, draw_ids, write_folder
 from made_data import colours as to_colours
+from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from ada_segment.data.check import check_file, check_folder, check_split
@@ -453,3 +455,42 @@ def test_a_stub_of_exif_turns_nothing(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     Image.new("RGB", (4, 3)).save(path, exif=b"Exif\0\0II*\0")
     assert not is_turned(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["tif", "png", "webp", "jpg"])
+def test_every_format_is_read_as_it_is_stored(ending: str, orientation: int, tmp_path: Path) -> None:
+    """Pillow turns a TIFF as its camera noted, and its size before that, but no other format."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:20, :20] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"picture.{ending}"
+    Image.fromarray(pixels).save(path, exif=exif, lossless=True)
+    assert read_picture_size(path) == (40, 60)
+    assert np.abs(read_picture(path).permute(1, 2, 0).numpy().astype(int) - pixels).max() < 60
+    assert is_turned(path) == (orientation != 1)
+
+
+@pytest.mark.parametrize(("bits", "white_is_0"), [(12, False), (16, False), (16, True)])
+def test_grey_of_many_bits_is_as_light_as_it_says(bits: int, white_is_0: bool, tmp_path: Path) -> None:
+    shade = np.linspace(0, 2**bits - 1, 24).astype(np.uint16).reshape(4, 6)
+    path = tmp_path / "picture.tif"
+    write_tiff(path, 2**bits - 1 - shade if white_is_0 else shade, bits=bits, photometric=0 if white_is_0 else 1)
+    assert read_picture_size(path) == (4, 6)
+    assert np.abs(read_picture(path)[0].numpy().astype(int) - (shade >> (bits - 8))).max() <= 1
+
+
+def write_tiff(path: Path, pixels: NDArray[np.uint16], *, bits: int, photometric: int) -> None:
+    """Grey, by hand: Pillow writes none of 12 bits, nor with white as 0."""
+    height, width = pixels.shape
+    if bits == 12:
+        stream = "".join(f"{value:012b}" for value in pixels.flatten())  # the width is even, so that rows end at a byte
+        data = int(stream, 2).to_bytes(len(stream) // 8, "big")
+    else:
+        data = pixels.astype("<u2").tobytes()
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 0), (277, 1), (278, height)]
+    tags.append((279, len(data)))
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, start if tag == 273 else value) for tag, value in tags)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0) + data)

@@ -8,13 +8,17 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
+import timm
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
 from ada_segment.data.scenes import Scenes
 from ada_segment.errors import ConfigError
+from ada_segment.panoptic import semantic
 from ada_segment.panoptic.backbones import BACKBONES, PyramidBackbone, ThinResNet, build_backbone
 from ada_segment.panoptic.cascade import STAGE_BOX_WEIGHTS, STAGE_IOU, CascadeRoIHeads
 from ada_segment.panoptic.categories import Categories, Category
@@ -300,6 +304,28 @@ def test_models_stored_before_frozen_stages_held_their_statistics_load() -> None
     assert torch.equal(frozen.state_dict()["body.bn1.running_mean"], stored["body.bn1.running_mean"])
 
 
+@given(
+    small=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    cut=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    rows=st.integers(1, 20),
+)
+def test_labels_are_the_same_however_many_rows_are_enlarged_at_once(
+    small: tuple[int, int], cut: tuple[int, int], size: tuple[int, int], rows: int
+) -> None:
+    """All scores of a photograph would take gigabytes."""
+    scores = torch.randn(5, *small)
+    padded = (4 * small[0], 4 * small[1])
+    resized = (padded[0] - cut[0], padded[1] - cut[1])
+    likeliest = semantic.in_original_size(scores, padded, resized, size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(semantic, "BAND", 5 * size[1] * rows)
+        labels = semantic.stuff_of(scores, padded, resized, size)
+    assert labels.shape == size
+    # Where two classes are as likely to the last bit, either may be the first.
+    assert torch.allclose(likeliest.gather(0, labels[None])[0], likeliest.amax(0), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -394,6 +420,30 @@ def test_a_timm_backbone_refuses_what_it_has_not() -> None:
         build_backbone(replace(SMALL, backbone="timm:resnet18", frozen_stages=6))
     with pytest.raises(ConfigError, match=r"timm:resnet18 keeps its own normalisation.*batch or frozen"):
         build_backbone(replace(SMALL, backbone="timm:resnet18", norm="group"))
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "edgenext_xx_small", "resnet18", "swin_tiny_patch4_window7_224"])
+def test_a_file_of_a_whole_timm_model_fits_its_backbone(name: str, tmp_path: Path) -> None:
+    """Where it gives features timm calls some parts otherwise. Pictures of other sizes than its own are taken, too."""
+    torch.manual_seed(0)
+    whole = timm.create_model(name).eval()
+    torch.save(whole.state_dict(), tmp_path / "weights.pth")
+    torch.manual_seed(1)
+    settings = replace(SMALL, backbone=f"timm:{name}", pretrained=str(tmp_path / "weights.pth"))
+    backbone = build_backbone(settings).eval()
+    stored = [value for value in whole.state_dict().values() if value.ndim > 1]
+    for value in backbone.body.state_dict().values():
+        if value.ndim > 1:
+            assert any(value.shape == other.shape and torch.equal(value, other) for other in stored)
+    levels = backbone(torch.randn(1, 3, 128, 192))
+    assert [tuple(level.shape[-2:]) for level in levels.values()][:4] == [(32, 48), (16, 24), (8, 12), (4, 6)]
+
+
+@pytest.mark.parametrize("name", ["maxvit_rmlp_nano_rw_256", "mambaout_femto", "vit_tiny_patch16_224", "no-such-model"])
+@pytest.mark.parametrize("frozen", [0, 2])
+def test_a_timm_model_that_is_of_no_use_is_refused_before_any_work(name: str, frozen: int) -> None:
+    with pytest.raises(ConfigError, match=f"timm.*{name}"):
+        build_backbone(replace(SMALL, backbone=f"timm:{name}", frozen_stages=frozen))
 
 
 def test_the_stem_of_a_timm_backbone_can_be_frozen_alone() -> None:

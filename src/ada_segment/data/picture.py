@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, IMAGELENGTH, IMAGEWIDTH, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 from torch import Tensor
 
 from ada_segment.data.problems import FileError
@@ -18,6 +19,17 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 BROKEN = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 """What Pillow raises on files that are not what they seem."""
+
+TURNED_BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""By EXIF orientation."""
 
 STORED_TURNED = "is shown turned by viewers (EXIF orientation), but read as it is stored"
 STORE_UPRIGHT = "store the picture upright, as its segments were drawn"
@@ -34,9 +46,9 @@ def read_picture(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             _refuse_unbounded(path, image)
-            # What Pillow makes of 16 bits is white wherever they are above 255.
-            eight = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if _has_16_bits(image) else image
-            pixels = np.array(eight.convert("RGB"))
+            turn_back = _turn_back(image)  # before the pixels are read, after which it is forgotten
+            eight = _upper_8_bits(image) if _has_16_bits(image) else image
+            pixels = np.array((eight if turn_back is None else eight.transpose(turn_back)).convert("RGB"))
     except BROKEN as error:
         raise unreadable(path, error) from None
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
@@ -46,6 +58,8 @@ def read_picture_size(path: Path) -> tuple[int, int]:
     """Height and width, from the header alone. Raises FileError like `read_picture`."""
     try:
         with Image.open(path) as image:
+            if isinstance(image, TiffImageFile):  # whose size is that of what viewers show
+                return image.tag_v2[IMAGELENGTH], image.tag_v2[IMAGEWIDTH]
             return image.height, image.width
     except BROKEN as error:
         raise unreadable(path, error) from None
@@ -84,6 +98,24 @@ def write_picture(path: Path, image: Tensor) -> None:
     """Write [3, H, W] uint8 RGB as a PNG; whole or not at all."""
     picture = Image.fromarray(image.permute(1, 2, 0).numpy())
     write_whole(path, lambda temporary: picture.save(temporary, format="PNG"))
+
+
+def _turn_back(image: Image.Image) -> Image.Transpose | None:
+    """How to take back that Pillow turns a TIFF, but nothing else, as its camera noted."""
+    if not isinstance(image, TiffImageFile):
+        return None
+    return TURNED_BACK.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _upper_8_bits(image: Image.Image) -> Image.Image:
+    """Grey of up to 16 bits. What Pillow makes of it is white wherever it is above 255, and of a TIFF it looks neither
+    at how many of the bits are used nor at which end is white."""
+    bits, white_is_0 = 16, False
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(BITSPERSAMPLE, (bits,))[0]
+        white_is_0 = image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0
+    upper = (np.asarray(image) >> max(bits - 8, 0)).astype(np.uint8)
+    return Image.fromarray(255 - upper if white_is_0 else upper)
 
 
 def _has_16_bits(image: Image.Image) -> bool:

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from ada_segment.panoptic.group_norm import group_norm
 from ada_segment.panoptic.targets import IGNORE
 
+BAND = 2**24
+"""Scores that are enlarged at once: 64 MiB."""
+
 
 class SemanticBranch(nn.Module):
     """Every pyramid level is brought to the finest one's size by stages of 3x3 convolution, group norm, ReLU and
@@ -79,7 +82,31 @@ def stuff_of(scores: Tensor, padded: tuple[int, int], resized: tuple[int, int], 
     Returns:
         [H, W] int64, 0 for things.
     """
-    return torch.argmax(in_original_size(scores, padded, resized, size), dim=0)
+    height = max(BAND // (len(scores) * size[1]), 1)
+    if resized == size or height >= size[0]:
+        return torch.argmax(in_original_size(scores, padded, resized, size), dim=0)
+    # All scores of a photograph of 12 million pixels would take gigabytes.
+    small = in_original_size(scores, padded, resized, resized)
+    rows = (((torch.arange(size[0]) + 0.5) * (resized[0] / size[0])) - 0.5).clamp(min=0)
+    return torch.cat([torch.argmax(_enlarged(small, band, size[1]), dim=0) for band in rows.split(height)])
+
+
+def _enlarged(scores: Tensor, rows: Tensor, width: int) -> Tensor:
+    """What bilinear interpolation of [C, h, w] has at some rows, [C, rows, width].
+
+    Args:
+        scores: to enlarge.
+        rows: [rows], on the CPU, where they lie among those of `scores`: rising, from 0 on.
+        width: after.
+    """
+    above = rows.long()
+    below = (above + 1).clamp(max=scores.shape[1] - 1)
+    first, last = int(above[0]), int(below[-1])
+    wide = F.interpolate(
+        scores[None, :, first : last + 1], size=(last + 1 - first, width), mode="bilinear", align_corners=False
+    )[0]
+    shares = (rows - above)[:, None].to(scores.device)
+    return wide[:, (above - first).to(scores.device)].lerp(wide[:, (below - first).to(scores.device)], shares)
 
 
 def in_original_size(
