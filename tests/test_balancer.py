@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from balanced_training import flat, one_rank, train
+from hypothesis import given
+from hypothesis import strategies as st
 from made_losses import NAMES, losses_of, model, pictures
 from torch import multiprocessing
 from toy_members import QuadraticMember
@@ -86,6 +88,19 @@ def test_defaults_are_what_a_method_starts_from() -> None:
     slopes = torch.autograd.grad(balancer(losses), list(losses.values()))
     assert balancer.weights == {"mask": 1.0, "box": 0.25, "class": 0.0}
     assert [slope.item() for slope in slopes] == [1.0, 0.25, 0.0]
+
+
+@given(st.lists(st.tuples(*[st.floats(0.1, 10.0)] * 3), min_size=3, max_size=5))
+def test_what_a_loss_does_that_is_switched_off_moves_no_weight_of_dwa(epochs: list[tuple[float, ...]]) -> None:
+    """It is not trained, and may rise without end."""
+    off, pair = LossBalancer("dwa", NAMES, defaults={"box": 0.0}), LossBalancer("dwa", ["mask", "class"])
+    for values in epochs:
+        losses = dict(zip(NAMES, (torch.tensor(value, requires_grad=True) for value in values), strict=True))
+        off(losses)
+        pair({name: losses[name] for name in ("mask", "class")})
+        assert off.weights == pytest.approx({**pair.weights, "box": 0.0})
+        off.end_epoch()
+        pair.end_epoch()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -423,6 +438,12 @@ def test_a_controller_serves_other_losses_by_their_groups(searched: Path) -> Non
     assert set(weights) == {"iou", "giou"}
     with pytest.raises(LossError, match="has learned nothing about depth"):
         LossBalancer(searched, ["depth"], epochs=3)
+
+
+@pytest.mark.parametrize(("value", "said"), [(-1.0, "weight -1.0 of mask"), (math.nan, "weight nan of"), ("x", "'x'")])
+def test_defaults_of_a_controller_are_weights(searched: Path, value: Any, said: str) -> None:
+    with pytest.raises(LossError, match=f"{said}.* is not usable"):
+        LossBalancer(searched, defaults={"mask": value}, epochs=3)
 
 
 @pytest.mark.parametrize("epochs", [None, 4])

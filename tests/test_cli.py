@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from made_data import SHARED
 from PIL import Image
@@ -384,6 +385,20 @@ def test_figures_that_cannot_be_kept_are_shown(
     refused(result, "m.json: No space left on device")
     assert "43.2" in result[1]
     refused(command("evaluate", tmp_path, "--out", tmp_path), "is a folder")
+
+
+def test_a_full_device_is_one_line_and_another_fault_is_not(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[RuntimeError] = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("a bug")]
+
+    def fail(*_: object, **__: object) -> None:
+        raise faults.pop(0)
+
+    monkeypatch.setattr("ada_segment.runs.prediction.predict_pictures", fail)
+    refused(command("predict", tmp_path, tmp_path / "photo.png", "--out", tmp_path / "out"), "CUDA out of memory")
+    with pytest.raises(RuntimeError, match="a bug"):
+        command("predict", tmp_path, tmp_path / "photo.png", "--out", tmp_path / "out")
 
 
 @pytest.mark.parametrize("words", [["evaluate", "RUN"], ["report", "RUN"], ["predict", "RUN", "PHOTO", "--out", "OUT"]])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ada_segment.config import resolve
@@ -454,6 +455,31 @@ def test_the_head_keeps_what_it_knows_of_classes_of_the_same_name(tmp_path: Path
         assert torch.equal(new.network.get_parameter(key), old.network.get_parameter(key))
 
 
+@pytest.mark.parametrize("fault", ["another name", "a part is missing"])
+def test_weights_of_which_a_part_is_missing_are_refused(fault: str, tmp_path: Path) -> None:
+    """The library would fill it with random numbers. So it is with what torch.compile has wrapped, or a lost shard."""
+    model("hf:eomt").network.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    state = load_file(file)
+    if fault == "another name":
+        state = {f"_orig_mod.{key}": value for key, value in state.items()}
+    else:
+        state = {key: value for key, value in state.items() if not key.startswith("layers.1.")}
+    assert state
+    save_file(state, file, metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"lacks .* more of the \d+ tensors of a Eomt.*save the whole of it"):
+        build_model(named(f"hf:{tmp_path}"), SCENES.categories)
+
+
+def test_a_trained_oneformer_need_not_have_what_reads_names(tmp_path: Path) -> None:
+    network = model("hf:oneformer").network
+    configuration = copy.deepcopy(network.config)
+    configuration.is_training = False
+    transformers.OneFormerForUniversalSegmentation(configuration).save_pretrained(tmp_path)
+    losses = build_model(named(f"hf:{tmp_path}"), SCENES.categories)(*batch())
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
 def test_a_configurations_file_begins_from_random_weights(tmp_path: Path) -> None:
     _, configuration = read_configuration(named("hf:maskformer", hf={"use_auxiliary_loss": False}))
     configuration.to_json_file(tmp_path / "mine.json")
@@ -463,6 +489,16 @@ def test_a_configurations_file_begins_from_random_weights(tmp_path: Path) -> Non
     assert tuple(loss_table(settings).defaults) == network.loss_names
     assert network.network.config.decoder_config.num_queries == 7  # type: ignore[union-attr]
     assert all(torch.isfinite(loss) for loss in network(*batch()).values())
+
+
+def test_a_network_that_keeps_its_losses_can_be_pickled(tmp_path: Path) -> None:
+    """As by torch.save of a whole model, or where processes are started with it."""
+    network = model("hf:eomt").network
+    torch.save(network, tmp_path / "model.pt")
+    again = torch.load(tmp_path / "model.pt", weights_only=False)
+    assert type(again) is type(network)
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in network.state_dict().items())
+    assert again.kept == []
 
 
 def test_a_copy_as_a_moving_average_is_speaks_for_itself() -> None:

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ada_segment.errors import ConfigError, LossError, RunError
 from ada_segment.loops.balancer import LossBalancer
+from ada_segment.loops.huggingface import losses_in_output
 from ada_segment.panoptic.huggingface.configuration import read_configuration
 from ada_segment.panoptic.huggingface.families import FAMILIES
 from ada_segment.panoptic.settings import ModelSettings
@@ -330,6 +331,71 @@ def test_an_evaluation_without_losses_is_refused(tmp_path: Path) -> None:
     ours = trainer(tmp_path, LossBalancer(WEIGHTS), losses_of=lambda model, inputs: ({}, None), eval_dataset=Points(8))
     with pytest.raises(LossError, match="has none of the losses fit, size"):
         ours.evaluate()
+
+
+def test_each_trial_of_a_search_for_hyperparameters_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def weigh(epoch: int) -> dict[str, float]:
+        asked.append(epoch)
+        return {"fit": 1.0, "size": 0.1}
+
+    tuned = trainer(tmp_path, LossBalancer(weigh, ["fit", "size"]), save_strategy="epoch")
+    for number in range(2):
+        # As the library has it with its backends, none of which is installed here.
+        monkeypatch.setattr(tuned, "_get_output_dir", lambda trial, number=number: str(tmp_path / f"run-{number}"))
+        asked.clear()
+        tuned.train(trial={"learning_rate": 0.05})
+        assert set(asked) == {0, 1}
+        assert len(tuned.balancer.journal) == 2
+        checkpoints = [path for path in tmp_path.rglob("checkpoint-*") if path.parent.name == f"run-{number}"]
+        assert len(checkpoints) == 2
+        assert all((path / "loss_balancer.safetensors").exists() for path in checkpoints)
+    assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_a_checkpoint_that_a_signal_asks_for_can_be_resumed(tmp_path: Path) -> None:
+    """The library writes it between two steps, and tells no callback."""
+
+    class Signal(transformers.TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 3:
+                cut._save_checkpoint(cut.model, trial=None)
+                control.should_training_stop = True
+
+    whole = trainer(tmp_path / "whole", LossBalancer("famo", ["fit", "size"]))
+    whole.train()
+    cut = trainer(tmp_path / "cut", LossBalancer("famo", ["fit", "size"]))
+    cut.add_callback(Signal())
+    cut.train()
+    again = trainer(tmp_path / "cut", LossBalancer("famo", ["fit", "size"]))
+    again.train(resume_from_checkpoint=True)
+    assert again.balancer.weights == pytest.approx(whole.balancer.weights)
+    assert len(again.balancer.journal) == len(whole.balancer.journal)
+
+
+def test_several_gpus_of_one_process_give_the_mean_or_a_plain_refusal(tmp_path: Path) -> None:
+    """The Trainer wraps the model then; here the copies are on the CPU."""
+
+    class Copies(nn.DataParallel):
+        def forward(self, **inputs: Any) -> Any:
+            halves = [self.module(**{key: value[k::2] for key, value in inputs.items()}) for k in (0, 1)]
+            losses = {key: torch.stack([half["losses"][key] for half in halves]) for key in halves[0]["losses"]}
+            return {"losses": losses, "error": torch.cat([half["error"] for half in halves])}
+
+    points, model = Points(), TwoLosses()
+    inputs = {key: torch.stack([points[i][key] for i in range(4)]) for key in ("x", "labels")}
+    losses, _ = losses_in_output(Copies(model), inputs)
+    alone, _ = losses_in_output(model, inputs)
+    for name, loss in alone.items():
+        assert torch.allclose(losses[name], loss)
+
+    _, configuration = read_configuration(ModelSettings(name="hf:eomt", hf_size="tiny"))
+    network = transformers.EomtForUniversalSegmentation(configuration)
+    with pytest.raises(ConfigError, match=r"keeps its losses in one place.*torchrun"):
+        losses_in_output(nn.DataParallel(network), {})
 
 
 def test_a_journal_that_is_held_is_filled(tmp_path: Path) -> None:

@@ -234,6 +234,15 @@ def test_dwa_by_hand() -> None:
     assert weighting.weights(losses) == pytest.approx(expected)
 
 
+def test_a_loss_that_is_absent_for_an_epoch_is_none_of_those_that_dwa_shares_out() -> None:
+    weighting = DynamicWeightAveraging(NAMES)
+    weighting.end_epoch({"mask": 2.0, "box": 1.0, "class": 4.0})
+    weighting.end_epoch({"mask": 1.0, "box": 0.0, "class": 8.0})
+    powers = {"mask": math.exp(0.25), "class": math.exp(1.0)}
+    expected = {name: 2 * power / sum(powers.values()) for name, power in powers.items()}
+    assert weighting.weights(leaves(1.0, 0.0, 1.0)) == pytest.approx({**expected, "box": 1.0})
+
+
 def test_rlw_is_a_softmax_of_normal_numbers() -> None:
     weighting = RandomLossWeighting(NAMES, seed=3)
     logs = []

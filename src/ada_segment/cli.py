@@ -450,3 +450,8 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         typer.secho(f"error: {where}{error.strerror or error}", fg="red", err=True)
         sys.exit(1)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which not every command imports
+            raise
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(1)

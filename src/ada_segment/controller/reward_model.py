@@ -35,7 +35,8 @@ class BayesianSettings:
         untie_at: share of the schedule from which the losses of a group are free (point 7); 1: never.
         own: standard deviation of an optimal log-weight around that of its group, once free; relative to `spread`.
         memory: how many rounds are learned from, the last ones; None: all (point 6).
-        clip: surpluses of a reward over its prediction beyond so many (robust) standard deviations are drawn in.
+        clip: surpluses of a reward over its prediction farther from their round's median than so many (robust) standard
+            deviations of that distance are drawn in.
         bound: of |log-weight|.
         fixed_scale: whether the mean of the log-weights is held at 0 (point 1).
     """

@@ -13,7 +13,7 @@ from ada_segment.errors import ConfigError, RunError
 from ada_segment.loops.choice import Choice, choose_weighting
 from ada_segment.population.journal import Record
 from ada_segment.values import whole
-from ada_segment.weighting.base import Weighting, check_names, check_tensors, weighted_sum
+from ada_segment.weighting.base import Weighting, check_names, check_tensors, weighted_sum, where_on
 
 
 class LossBalancer:
@@ -155,7 +155,7 @@ class LossBalancer:
         }
         record: Record = {"round": len(self.journal), "best": 0, "members": [member], "seconds": seconds}
         self.journal.append(record)
-        self.weighting.end_epoch(means)
+        self.weighting.end_epoch(where_on(means, self._factors))
         self.begin_epoch()
         return record
 

@@ -111,7 +111,7 @@ def _controlled(
     controller = what if isinstance(what, Controller) else load_controller(*what)
     about = controller.about()
     names = tuple(losses) if losses is not None else controller.losses
-    defaults = {name: about["defaults"].get(name, 1.0) for name in names} | dict(defaults or {})
+    defaults = {name: about["defaults"].get(name, 1.0) for name in names} | check_weights(defaults or {})
     groups = {name: about.get("groups", {}).get(name, name) for name in names} | dict(groups or {})
     check_names(defaults, names, "defaults and losses")
     check_names(groups, names, "groups and losses")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ada_segment.errors import ConfigError, LossError
 from ada_segment.loops.balancer import LossBalancer, as_reward
@@ -62,6 +62,7 @@ class BalancesLosses:
         super().__init__(*args, **kwargs)
         trainer: Any = self
         self.balancer, self.losses_of, self.monitor = balancer, losses_of, monitor
+        self._first = deepcopy(balancer.state_dict())
         # The total is a mean over a batch: the Trainer has to divide it by the number of accumulated batches.
         trainer.loss_is_scaled_for_ga = trainer.model_accepts_loss_kwargs = False
         self._epochs = _epochs_of(balancer, monitor)
@@ -94,9 +95,12 @@ class BalancesLosses:
     def train(
         self, resume_from_checkpoint: str | os.PathLike[str] | bool | None = None, *args: Any, **kwargs: Any
     ) -> Any:
-        """The Trainer's own, after the balancer has gone back to where the checkpoint was written."""
+        """The Trainer's own, after the balancer has gone back to where the checkpoint was written, or for a trial of
+        `hyperparameter_search` to its beginning."""
         trainer: Any = super()
         metric = None
+        if (args or (kwargs.get("trial"),))[0] is not None:
+            self.balancer.load_state_dict(deepcopy(self._first))
         if folder := self._checkpoint(resume_from_checkpoint):
             state = load_state(folder / FILE_NAME)
             self.balancer.load_state_dict(state)
@@ -105,6 +109,16 @@ class BalancesLosses:
             self.balancer.begin_epoch()  # what a training that was broken off has left is of none of this one's epochs
         with self._epochs.attempts(metric):
             return trainer.train(resume_from_checkpoint, *args, **kwargs)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """The Trainer's own, with the balancer's state. Not by a callback: of a signal before the end, as a scheduler
+        sends it, the Trainer tells none."""
+        trainer: Any = super()
+        trainer._save_checkpoint(model, trial)
+        ours: Any = self
+        if ours.is_world_process_zero():
+            folder = Path(ours._get_output_dir(trial=trial)) / f"checkpoint-{ours.state.global_step}"
+            save_state(folder / FILE_NAME, {**self.balancer.state_dict(), "metric": self._epochs.metric})
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """The Trainer's own, with the weights where it tells of the loss."""
@@ -140,15 +154,22 @@ def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str
 
     Raises:
         LossError: the model is none that is known here, and its output holds no dict `losses` or `loss_dict`.
+        ConfigError: it is one that is known here, and on several GPUs of this one process.
     """
+    several = isinstance(model, nn.DataParallel)  # as the Trainer wraps it where one process has several GPUs
     if known(model):
+        if several:
+            raise ConfigError(
+                f"{type(model.module).__name__} keeps its losses in one place, which copies on several GPUs of one "
+                "process share; start a process a GPU with torchrun, or set CUDA_VISIBLE_DEVICES to one of them"
+            )
         keep_losses(model)
         return raw_losses(model, **inputs)
     output = model(**inputs)
     for key in LOSSES:
         found = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
         if isinstance(found, Mapping):
-            return found, output
+            return {name: loss.mean() for name, loss in found.items()} if several else found, output
     raise LossError(
         f"{type(model).__name__} gives no losses by name; let its output hold them as a dict under 'losses', "
         f"or give the trainer losses_of(model, inputs)"
@@ -156,7 +177,7 @@ def losses_in_output(model: Any, inputs: Mapping[str, Any]) -> tuple[Mapping[str
 
 
 def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
-    """A callback that tells the balancer of steps, epochs and metrics, and puts its state beside each checkpoint."""
+    """A callback that tells the balancer of steps, epochs and metrics."""
     from transformers import TrainerCallback
 
     class Epochs(TrainerCallback):
@@ -203,11 +224,6 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
                 self.metric = float(value)
             elif balancer.journal:
                 balancer.journal[-1]["members"][0]["reward"] = as_reward(value)
-
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.is_world_process_zero:
-                folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                save_state(folder / FILE_NAME, {**balancer.state_dict(), "metric": self.metric})
 
         def _end(self) -> None:
             balancer.end_epoch(self.metric)

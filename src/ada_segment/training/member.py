@@ -23,7 +23,14 @@ from ada_segment.training.optimisation import build_optimizer, learning_rate
 from ada_segment.training.ranks import ended_with_it, mean, raised_alike, share_buffers, summed
 from ada_segment.training.settings import AugmentationSettings, TrainingSettings
 from ada_segment.training.warm_start import Start, start_from
-from ada_segment.weighting.base import Weighting, check_names, check_weights, mean_values, mean_where_present
+from ada_segment.weighting.base import (
+    Weighting,
+    check_names,
+    check_weights,
+    mean_values,
+    mean_where_present,
+    where_on,
+)
 from ada_segment.weighting.registry import equal
 
 _T = TypeVar("_T")
@@ -137,7 +144,7 @@ class PanopticMember:
                         self.weighting.learn()
                         seen[-accumulate:] = [mean_where_present(seen[-accumulate:])]
             epochs.append(mean_values(seen))
-            self.weighting.end_epoch(epochs[-1])
+            self.weighting.end_epoch(where_on(epochs[-1], factors))
         if self._moves:
             self.effective_weights = mean_values(used)
         return mean_values(epochs)

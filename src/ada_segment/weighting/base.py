@@ -221,7 +221,7 @@ class Weighting(ABC):
         """Learn from the mean losses of one step; where batches are accumulated, over those that have the loss."""
 
     def end_epoch(self, means: Mapping[str, float]) -> None:  # noqa: B027 - most methods do not look at epochs
-        """Learn from the mean raw losses of an epoch that has ended; one that is NaN or infinite says nothing."""
+        """Learn from the mean raw losses of an epoch that has ended; one that is NaN, infinite or 0 says nothing."""
 
     def state_dict(self) -> dict[str, Any]:
         """What the weighting has learned or counted; empty for those without state."""
@@ -246,6 +246,11 @@ class Weighting(ABC):
         if bad := [f"{name} = {values[name]:.3g}" for name, weight in weights.items() if not math.isfinite(weight)]:
             raise LossError(f"{self.kind} has no finite weight for {', '.join(bad)}; scale these losses")
         return weights, values
+
+
+def where_on(means: Mapping[str, float], factors: Mapping[str, float] | None) -> dict[str, float]:
+    """The means with 0, as of a loss that is absent, for those that a factor of 0 has switched off."""
+    return {name: mean if factors is None or factors[name] else 0.0 for name, mean in means.items()}
 
 
 def mean_values(values: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ada_segment.errors import ConfigError
 from ada_segment.weighting.base import Weighting
-from ada_segment.weighting.shares import softmax
+from ada_segment.weighting.shares import present, softmax
 
 # Ratios beyond say no more than "it exploded".
 LIMIT = 1e6
@@ -23,7 +23,9 @@ class DynamicWeightAveraging(Weighting):
     Cost: none. When: it moves weights little (a loss that stays against one that halves: 1.12 to 0.88), so it seldom
     harms and seldom helps.
 
-    The scale of a loss does not matter. A loss whose mean is 0 or not finite in one of the epochs counts as unchanged.
+    The scale of a loss does not matter. A loss whose mean is not finite in one of the epochs, or 0 in the one before,
+    counts as unchanged. One whose mean is 0 in the last, as of a loss that is switched off, has weight 1 and is none
+    of the n.
 
     Args:
         losses: names.
@@ -41,8 +43,8 @@ class DynamicWeightAveraging(Weighting):
         if len(self._epochs) < 2:
             return dict.fromkeys(self.names, 1.0)
         before, last = self._epochs
-        share = softmax({name: _ratio(last[name], before[name]) / self.temperature for name in self.names})
-        return {name: len(self.names) * share[name] for name in self.names}
+        share = softmax({name: _ratio(last[name], before[name]) / self.temperature for name in present(last)})
+        return {name: len(share) * share[name] if name in share else 1.0 for name in self.names}
 
     def end_epoch(self, means: Mapping[str, float]) -> None:
         self._epochs = [*self._epochs[-1:], {name: float(means[name]) for name in self.names}]

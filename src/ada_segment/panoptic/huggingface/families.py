@@ -34,6 +34,7 @@ class Family:
         head: the linear layer that gives the class of each query, "no object" last.
         kinds: its kinds of losses.
         earlier_layers: how many layers before the last are taught, from a configuration.
+        apart: what the names of parts begin with that a trained network need not have: they serve its losses alone.
     """
 
     model_type: str
@@ -41,6 +42,7 @@ class Family:
     head: str
     kinds: tuple[Kind, ...]
     earlier_layers: Callable[[Any], int]
+    apart: tuple[str, ...] = ()
 
     def names(self, configuration: Any) -> tuple[str, ...]:
         """Names of the losses under a configuration, the last layer's first."""
@@ -96,6 +98,7 @@ FAMILIES = {
         "model.transformer_module.decoder.class_embed",
         (*_masks_and("class_weight"), Kind("loss_contrastive", "contrastive", "contrastive_weight", each_layer=False)),
         lambda configuration: configuration.decoder_layers - 1 if configuration.use_auxiliary_loss else 0,
+        apart=("model.text_mapper.",),
     ),
     # Kerssies et al. 2025. A prediction before each of the last blocks, and one after them.
     "eomt": Family(

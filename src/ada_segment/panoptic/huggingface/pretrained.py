@@ -38,9 +38,18 @@ def load_network(family: Family, configuration: Any, categories: Categories, fol
     kind = getattr(transformers_for(family.model_type), family.network)
     try:
         # Safetensors alone: other files of weights are pickles.
-        stored = kind.from_pretrained(folder, config=configuration, use_safetensors=True, local_files_only=True)
+        stored, told = kind.from_pretrained(
+            folder, config=configuration, use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
     except Exception as error:  # the library raises many kinds; all mean the same to the user
         raise ConfigError(f"{folder} cannot be read as weights: {' '.join(str(error).split())}") from None
+    # The library fills what it does not find with random numbers, and goes on.
+    parameters = {key for key, _ in stored.named_parameters()}
+    if lacking := sorted(key for key in told["missing_keys"] if key in parameters and not key.startswith(family.apart)):
+        raise ConfigError(
+            f"{folder} lacks {lacking[0]} and {len(lacking) - 1} more of the {len(parameters)} tensors of a "
+            f"{family.network}; save the whole of it with save_pretrained"
+        )
     own, given = network.state_dict(), stored.state_dict()
     head = {f"{family.head}.weight", f"{family.head}.bias"}
     for key in head:

@@ -21,6 +21,10 @@ class KeepsLosses:
     In float32 whatever the precision around it: the matcher hands its costs to SciPy, which knows no bfloat16.
     """
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by the library's class, which has the name that this one goes by."""
+        return _empty, (type(self).__bases__[1],), dict(vars(self))
+
     def get_loss_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:
         """In place of the mask classifiers' own: the criterion's losses as they are."""
         network: Any = self
@@ -49,6 +53,12 @@ class KeepsLosses:
 def keeping(kind: type) -> type:
     """The class `kind` of the library with its losses kept, under its own name, which is written to files."""
     return type(kind.__name__, (KeepsLosses, kind), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+
+
+def _empty(kind: type) -> Any:
+    """A network of `keeping(kind)` before its state is put back."""
+    made: Any = keeping(kind)
+    return made.__new__(made)
 
 
 def known(network: Any) -> bool:
