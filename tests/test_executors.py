@@ -217,6 +217,48 @@ def in_pool(crew: NoRoom, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
+class Timed(NoRoom):
+    """Jobs take as many seconds as their seed says; a wait tells of one that has ended, and ends with it."""
+
+    def __init__(self) -> None:
+        super().__init__(2, {0, 1})
+        self.ends: dict[int, tuple[float, Outcome]] = {}
+
+    def give(self, place: int, job: Any) -> None:
+        index, seconds = (0, 0) if job is None else (job.index, job.seed)
+        self.ends[place] = (self.now + seconds, Outcome(index=index, state={}))
+
+    def wait(self, seconds: float | None) -> list[Event]:
+        if self.events:
+            return [self.events.pop(0)]
+        assert seconds is not None
+        place = min(self.ends, key=lambda place: self.ends[place][0])
+        end, outcome = self.ends[place]
+        if end > self.now + seconds:
+            self.now += seconds
+            return []
+        self.now = max(self.now, end)
+        del self.ends[place]
+        return [Done(place, outcome)]
+
+
+@pytest.mark.parametrize(("seconds", "failed"), [((1, 2), [False, False]), ((1, 5), [False, True])])
+def test_a_member_that_has_ended_in_time_counts_however_long_another_is_written(
+    seconds: tuple[int, int], failed: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = Timed()
+    monkeypatch.setattr(pool, "time", crew)
+
+    def written(outcome: Outcome) -> None:
+        crew.now += 3  # a slow disk
+
+    made = pool.Pool(crew, settings=ExecutorSettings(kind="processes", time_limit=3), say=lambda text: None)
+    made.initial_state()
+    crew.now = 0.0
+    jobs = [Job(index=k, round=0, seed=seconds[k], weights={}, state={}) for k in range(2)]
+    assert [outcome.failure is not None for outcome in made.run(jobs, written)] == failed
+
+
 def test_a_place_without_room_is_given_up_where_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = NoRoom(3, {1})
     said = in_pool(crew, monkeypatch)

@@ -215,6 +215,24 @@ def test_a_run_that_has_ended_can_be_finished_again(searched: Path) -> None:
     assert (searched / "metrics.json").read_bytes() == before
 
 
+def test_a_run_folder_is_in_use_until_the_run_is_finished(
+    searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second command would remove what the first one is writing, as left over by a kill."""
+    shutil.copytree(searched, tmp_path / "run")
+    settings = read_settings(tmp_path / "run")
+    seen: list[Path] = []
+
+    def finish(out: Path, *_: Any, **__: Any) -> None:
+        with pytest.raises(RunError, match="in use by another process"):
+            run_search(settings, out, resume=True)
+        seen.append(out)
+
+    monkeypatch.setattr("ada_segment.runs.search_run.finish_run", finish)
+    run_search(settings, tmp_path / "run", resume=True)
+    assert seen == [tmp_path / "run"]
+
+
 def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(search__strategy="pbt", search__rounds=2), run)

@@ -522,12 +522,14 @@ def test_a_run_of_before_a_setting_was_known_goes_on(tmp_path: Path) -> None:
 
     class Earlier(AdaSegment):
         def settings(self) -> dict[str, Any]:
-            return {key: value for key, value in super().settings().items() if key != "learned"}
+            return {key: value for key, value in super().settings().items() if key not in ("learned", "spread")}
 
     out = tmp_path / "run"
     first = run(out=out, strategy=Earlier())
     again = run(out=out, strategy=AdaSegment(), resume=True)
     assert again.schedule == first.schedule
+    with pytest.raises(RunError, match=r'settings = \{"spread": 0\.5\}, asked for is \{"spread": 0\.8\}'):
+        run(out=out, strategy=AdaSegment(spread=0.8), resume=True)
     with pytest.raises(RunError, match="settings = "):
         run(out=out, strategy=AdaSegment(learned=str(out)), resume=True)
 
@@ -547,6 +549,49 @@ def test_resume_without_checkpoints_does_not_overwrite_the_journal(tmp_path: Pat
     with pytest.raises(RunError, match="no checkpoint"):
         run(out=tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "history.jsonl").read_text() == text
+
+
+def test_a_run_of_one_round_is_not_trained_anew_where_its_checkpoints_were_deleted(tmp_path: Path) -> None:
+    run(out=tmp_path / "run", rounds=1)
+    best = (tmp_path / "run" / "best.safetensors").read_bytes()
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(RunError, match="no checkpoint"):
+        run(out=tmp_path / "run", rounds=1, seed=7, resume=True)
+    assert (tmp_path / "run" / "best.safetensors").read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (
+            {"state_dict": lambda self: {"mean": np.ones(3)}},
+            SearchError,
+            "state of strategy pbt cannot be kept.*mean",
+        ),
+        (
+            {"settings": lambda self: {"step": np.float32(1)}},
+            ConfigError,
+            "strategy pbt: its settings .* JSON",
+        ),
+        ({"settings": lambda self: {"step": math.nan}}, ConfigError, "strategy pbt: its settings .* JSON"),
+    ],
+)
+def test_a_strategy_that_cannot_be_kept_is_refused_before_anything_is_trained(
+    change: dict[str, Any], error: type[Exception], said: str, tmp_path: Path
+) -> None:
+    kind = type("Mine", (STRATEGIES["pbt"],), change)
+    trained: list[int] = []
+
+    class Counts(QuadraticMember):
+        def train(self, weights: Any, *, round: int, seed: int) -> dict[str, float]:
+            trained.append(round)
+            return super().train(weights, round=round, seed=seed)
+
+    member = Counts()
+    with pytest.raises(error, match=said):
+        search(lambda seed: member, losses=member.names, rounds=2, members=2, strategy=kind(), out=tmp_path / "run")
+    assert not trained
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 from ada_segment.controller.base import Controller
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import save_controller
-from ada_segment.errors import RunError
+from ada_segment.errors import ConfigError, RunError
 from ada_segment.population import journal, schedule
 from ada_segment.population.claim import claimed
 from ada_segment.population.journal import Record
@@ -20,6 +20,8 @@ BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"
 PART = "part-"
 KEPT = 2
+BEFORE = {"spread": 0.5}
+"""Settings of a strategy under which searches were made that do not know them yet."""
 # The command line writes its resolved settings, and the names of its pictures, before the search starts.
 ALLOWED_BEFORE = {"config.yaml", "splits.json"}
 # And an observer of a search that is resumed its events, which may be stopped before the first round.
@@ -68,11 +70,18 @@ class RunFolder:
 
     Raises:
         RunError: the folder is in use and `resume` is not set, or it holds another search; says which key differs.
+        ConfigError: what was asked cannot be written down.
     """
 
     def __init__(self, path: Path, *, identity: dict[str, Any], resume: bool) -> None:
         self.path = path
-        self._identity = json.loads(json.dumps(identity, allow_nan=False))
+        try:
+            self._identity = json.loads(json.dumps(identity, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"strategy {identity.get('strategy')}: its settings cannot be written down as JSON: {error}; let "
+                "settings() return finite numbers of Python, text, lists and dicts"
+            ) from None
         self._resume = resume
         self._is_there: Callable[[], bool] = lambda: True  # while it is not claimed, nobody says otherwise
         # What `load` had to leave out, in words.
@@ -127,11 +136,12 @@ class RunFolder:
         if failure is not None:
             raise failure
         history = self.path / journal.FILE_NAME
-        # One record without a checkpoint is what an interruption in the first round leaves; more are somebody's work.
-        if history.exists() and len(journal.read_journal(history)) > 1:
+        # One record without a checkpoint is what an interruption in the first round leaves. More are somebody's work;
+        # so is a best state, which comes after the checkpoint.
+        if history.exists() and (len(journal.read_journal(history)) > 1 or (self.path / BEST).exists()):
             raise RunError(
-                f"{self.path / CHECKPOINTS} holds no checkpoint, but {history.name} has several rounds; restore the "
-                "checkpoints, or start a new run in another folder"
+                f"{self.path / CHECKPOINTS} holds no checkpoint, but {history.name} has rounds that are over; restore "
+                "the checkpoints, or start a new run in another folder"
             )
         return None
 
@@ -177,7 +187,7 @@ class RunFolder:
         found = []
         for path in sorted((self.path / CHECKPOINTS).glob(f"{PART}{round:05d}-*.safetensors")):
             try:
-                if read_about(path) == self._identity:
+                if self._difference(read_about(path)) is None:
                     found.append(load_state(path))
             except RunError as error:
                 self.dropped.append(f"{path.name} is not whole and was left out ({error})")
@@ -297,14 +307,21 @@ class RunFolder:
                 stored = read_about(path)
             except RunError:
                 continue
-            for key in dict.fromkeys([*self._identity, *stored]):
-                there, asked = _differing(stored.get(key), self._identity.get(key))
-                if there != asked:
-                    raise RunError(
-                        f"{self.path} holds a search with {key} = {json.dumps(there)}, asked for is "
-                        f"{json.dumps(asked)}; resume with the same, or name another folder"
-                    )
+            if (difference := self._difference(stored)) is not None:
+                key, there, asked = difference
+                raise RunError(
+                    f"{self.path} holds a search with {key} = {json.dumps(there)}, asked for is "
+                    f"{json.dumps(asked)}; resume with the same, or name another folder"
+                )
             return
+
+    def _difference(self, stored: dict[str, Any]) -> tuple[str, Any, Any] | None:
+        """What was asked of a search otherwise than of this one: its name, and both values; None where nothing was."""
+        for key in dict.fromkeys([*self._identity, *stored]):
+            there, asked = _differing(stored.get(key), self._identity.get(key))
+            if there != asked:
+                return key, there, asked
+        return None
 
 
 def checkpoints(path: Path) -> list[Path]:
@@ -362,8 +379,10 @@ def _remove(checkpoint: Path) -> None:
 
 
 def _differing(one: Any, other: Any) -> tuple[Any, Any]:
-    """Both, and of two dicts the entries that differ; one that is None is as good as one that is not there."""
+    """Both, and of two dicts the entries that differ; one that is None, or as in `BEFORE`, is as good as one that is
+    not there."""
     if not isinstance(one, dict) or not isinstance(other, dict):
         return one, other
+    one, other = ({**{key: BEFORE[key] for key in BEFORE if key in {**one, **other}}, **each} for each in (one, other))
     keys = [key for key in {**one, **other} if one.get(key) != other.get(key)]
     return {key: one.get(key) for key in keys}, {key: other.get(key) for key in keys}

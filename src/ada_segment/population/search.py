@@ -26,6 +26,7 @@ from ada_segment.population.schedule import Schedule
 from ada_segment.population.seeds import derive_seed
 from ada_segment.population.strategies import make_strategy
 from ada_segment.population.strategies.base import Strategy, Task, Trial
+from ada_segment.storage import copy_state
 from ada_segment.values import whole
 from ada_segment.weighting.base import check_losses, check_names, check_weights
 
@@ -142,6 +143,8 @@ def search(
             strategy.start(task)
         else:
             strategy.resume(task, progress.strategy)
+        if folder is not None:
+            _check_state(strategy)
         if folder is not None and resume:
             observer.resumed(progress.journal if progress is not None else [])
             for text in [*folder.dropped, _goes_on(progress, parts_found, task)]:
@@ -184,6 +187,14 @@ def search(
         controller=strategy.controller,
         journal=progress.journal,
     )
+
+
+def _check_state(strategy: Strategy) -> None:
+    """Refuse a strategy whose state cannot be kept, before anything is trained. Raises SearchError."""
+    try:
+        copy_state(strategy.state_dict())
+    except TypeError as error:
+        raise SearchError(f"the state of strategy {strategy.name} cannot be kept: {error}") from error
 
 
 def make_task(

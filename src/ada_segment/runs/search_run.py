@@ -9,6 +9,7 @@ from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import SHIPPED, load_controller, named
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
+from ada_segment.population.claim import claimed
 from ada_segment.population.journal import FILE_NAME as JOURNAL
 from ada_segment.population.observer import Observer, Several, Silent
 from ada_segment.population.run_folder import checkpoints, refuse_used, strategy_state
@@ -140,7 +141,8 @@ def run_search(
         if not local:
             member = MemberFactory(on_one_device(member_settings))(settings.seed)
         member.load_state_dict(result.best_state)
-        metrics = finish_run(out, member, result.best_state, splits, observer=told)
+        with claimed(out):  # a second command would do it all again, and remove what is being written as left over
+            metrics = finish_run(out, member, result.best_state, splits, observer=told)
         if board is not None:
             board.finished(metrics, rounds=len(result.journal))
             board.close()

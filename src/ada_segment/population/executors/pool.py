@@ -146,7 +146,8 @@ class Pool:
                     running[place] = waiting.popleft()
                     began[place] = time.monotonic()
                     self._crew.give(place, jobs[running[place]])
-            for event in self._crew.wait(self._patience([began[place] for place in running])):
+            events = self._crew.wait(self._patience([began[place] for place in running]))
+            for event in events:
                 place = event.place
                 if isinstance(event, Ready):
                     self._starting.pop(place, None)
@@ -176,7 +177,9 @@ class Pool:
                     else:
                         text = f"WorkerLost: {losses[number]} workers were lost in training it; the last: {event.why}"
                         end(number, _failed(jobs[number], text, began[place]))
-            for place, number in list(running.items()):
+            # After events no member is judged: writing their states may have taken its time, in which others have ended
+            # that are not heard yet. The next turn does not wait for what is late.
+            for place, number in list(running.items()) if not events else ():
                 if self._is_late(began[place]):
                     del running[place]
                     self._crew.stop(place)
