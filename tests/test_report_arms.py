@@ -30,6 +30,7 @@ from ada_segment.report.run_files import WHERE_AND_HOW, Run, read_pair, read_run
 from ada_segment.report.student import estimate, quantile
 from ada_segment.report.tables import arms_table, comparison
 from ada_segment.report.wording import score
+from ada_segment.runs.settings_file import usual_settings
 
 EVIL = '<script>alert("x")</script>&$x_y$'
 
@@ -314,6 +315,18 @@ def test_rewards_of_another_kind_are_not_laid_over_each_other_nor_paired(tmp_pat
     for run in runs:
         (run / "metrics.json").unlink()
     assert "their rewards are of other pictures or another kind" in check_safe(render_arms_page(read(*runs))).text
+
+
+def test_seeds_of_before_and_after_a_setting_was_known_are_one_arm(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "pbt", seed) for seed in range(3)]
+    for run, more in zip(runs, ("", ", accumulate: 1, aligned: 3", ", accumulate: 2"), strict=True):
+        text = yaml.safe_dump(yaml.safe_load((run / "config.yaml").read_text()), default_flow_style=True, width=10**6)
+        (run / "config.yaml").write_text(text.replace("reward: pq-tuned", f"reward: pq-tuned{more}", 1))
+    usual = {"training.accumulate": 1, "training.aligned": 3, "model.name": "panoptic-fpn"}
+    arms = group_runs([read_run(run, usual=usual) for run in runs])
+    assert [arm.places for arm in arms] == [(0, 1), (2,)]
+    assert {"training.accumulate", "training.lr", "model.aligned_masks", "data.group_by"} <= usual_settings().keys()
+    assert usual_settings()["model.aligned_masks"] is False
 
 
 def test_runs_that_do_not_tell_their_seed_are_compared_without_pairs(tmp_path: Path) -> None:

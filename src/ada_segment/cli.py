@@ -238,14 +238,16 @@ def report(
     from ada_segment.report.run_figures import write_figures
     from ada_segment.report.tables import arms_table, comparison
     from ada_segment.report.watch import watch_run
+    from ada_segment.runs.settings_file import usual_settings
 
     if len(runs) > 1:
         if baseline is not None or watch:
             raise ConfigError("--baseline and --watch go with one run; of several, name the baseline among them")
-        write_arms_page(runs, out or Path("report.html"))
+        usual = usual_settings()
+        write_arms_page(runs, out or Path("report.html"), usual=usual)
         if figures is not None:
-            write_arm_figures(runs, figures)
-        Console().print(arms_table(runs))
+            write_arm_figures(runs, figures, usual=usual)
+        Console().print(arms_table(runs, usual=usual))
         typer.echo(str(out or Path("report.html")))
         return
     (run,) = runs

@@ -1,7 +1,8 @@
 """Several runs as one page: arms side by side with intervals, differences paired by seed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ada_segment.report.arm_figures import data_of_arms, draw_arms
 from ada_segment.report.arms import (
@@ -29,22 +30,23 @@ from ada_segment.report.wording import fine
 from ada_segment.storage import write_text
 
 
-def write_arms_page(paths: Sequence[Path], out: Path) -> None:
+def write_arms_page(paths: Sequence[Path], out: Path, *, usual: Mapping[str, Any] | None = None) -> None:
     """Write the comparison of several runs, finished or not, as one self-contained HTML file.
 
     Args:
         paths: folders of the runs, two or more.
         out: file to write.
+        usual: see `read_run`.
 
     Raises:
         RunError: a folder holds no run, a file in one is damaged, or two runs are one arm with the same seed.
     """
-    write_text(out, render_arms_page([read_run(path) for path in paths]))
+    write_text(out, render_arms_page([read_run(path, usual=usual) for path in paths]))
 
 
-def write_arm_figures(paths: Sequence[Path], folder: Path) -> list[Path]:
+def write_arm_figures(paths: Sequence[Path], folder: Path, *, usual: Mapping[str, Any] | None = None) -> list[Path]:
     """Write the figures of the comparison as SVG, PNG and CSV into `folder`; the files. Raises like the page."""
-    runs = [read_run(path) for path in paths]
+    runs = [read_run(path, usual=usual) for path in paths]
     arms = group_runs(runs)
     return save_figures(draw_arms(runs, arms), folder, data=data_of_arms(runs, arms))
 

@@ -239,8 +239,12 @@ def test_pictures_apart(one: Run, other: Run) -> tuple[str, str] | None:
     return None
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, usual: Mapping[str, Any] | None = None) -> Run:
     """Read a run folder.
+
+    Args:
+        path: of the folder.
+        usual: settings by dotted key, as they were for runs that do not know them yet.
 
     Raises:
         RunError: it is no folder, or a file in it is missing or damaged; names the file.
@@ -257,7 +261,7 @@ def read_run(path: Path) -> Run:
         identity=_identity(path),
         overlays=path / OVERLAYS if (path / OVERLAYS).exists() else None,
         examples=parse_examples(path, _read_object(path / EXAMPLES)),
-        settings=_settings(config or ""),
+        settings=_completed(_settings(config or ""), usual or {}),
         splits=_read_object(path / SPLITS) or {},
     )
 
@@ -268,6 +272,15 @@ def _settings(config: str) -> dict[str, Any]:
     except yaml.YAMLError:
         return {}
     return settings if isinstance(settings, dict) else {}
+
+
+def _completed(settings: dict[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """With settings that have come since, in those groups that are there."""
+    for key, value in usual.items():
+        group, _, name = key.partition(".")
+        if name and isinstance(settings.get(group), dict):
+            settings[group].setdefault(name, value)
+    return settings
 
 
 def _read_metrics(file: Path) -> dict[str, Any] | None:

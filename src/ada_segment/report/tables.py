@@ -165,9 +165,10 @@ def comparison(run: Path, baseline: Path) -> RenderableType:
     return Group(table, Text("One run each: a difference of a few PQ can be chance.", style="italic"))
 
 
-def arms_table(paths: Sequence[Path]) -> RenderableType:
-    """Runs by arms: mean and 95 % interval of the first measure that all have, and differences paired by seed."""
-    runs = [read_run(path) for path in paths]
+def arms_table(paths: Sequence[Path], *, usual: Mapping[str, Any] | None = None) -> RenderableType:
+    """Runs by arms: mean and 95 % interval of the first measure that all have, and differences paired by seed.
+    Arguments as of `write_arms_page`."""
+    runs = [read_run(path, usual=usual) for path in paths]
     arms, measure = group_runs(runs), headline(runs)
     compared = differences(arms)
     against, left = {one.arm.name: one for one in compared}, alone(arms, compared)

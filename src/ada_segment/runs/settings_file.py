@@ -64,6 +64,11 @@ def read_settings(run: Path) -> Settings:
     return resolve(file=run / FILE_NAME, flags=unsaid) if unsaid else settings
 
 
+def usual_settings() -> dict[str, object]:
+    """By dotted key, how runs were trained that do not have a setting yet."""
+    return flat(asdict(Settings())) | BEFORE
+
+
 def check_same(run: Path, settings: Settings) -> Settings:
     """Refuse to go on with a run under other settings.
 
