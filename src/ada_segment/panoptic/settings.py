@@ -38,7 +38,7 @@ class ModelSettings:
     """Channels of the mask head."""
     aligned_masks: bool = True
     """Learn masks where they are pasted. false is torchvision's way, by which they come out half a pixel up and left;
-    the figures of docs/results.md are of models that were trained so."""
+    most figures of docs/results.md are of models that were trained so."""
     anchor_scale: float = 8.0
     """Side of a pyramid level's anchors, in units of that level's stride."""
     proposals_before_nms: int = 2000
