@@ -458,6 +458,23 @@ def test_a_stub_of_exif_turns_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "I;16", "1", "LA"])
+def test_a_tiff_of_any_kind_is_read_as_it_is_stored(mode: str, orientation: int, tmp_path: Path) -> None:
+    """Pillow maps some of them into memory, and those with their sides exchanged."""
+    grey = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+    image = Image.fromarray(grey.astype(np.uint16) << 8) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 1
+    image.save(tmp_path / "upright.tif", exif=exif)
+    exif[ExifTags.Base.Orientation] = orientation
+    image.save(tmp_path / "turned.tif", exif=exif)
+    assert read_picture_size(tmp_path / "turned.tif") == (4, 6)
+    assert torch.equal(read_picture(tmp_path / "turned.tif"), read_picture(tmp_path / "upright.tif"))
+    if mode in ("L", "P", "I;16", "LA"):
+        assert read_picture(tmp_path / "upright.tif")[0].tolist() == grey.tolist()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", ["tif", "png", "webp", "jpg"])
 def test_every_format_is_read_as_it_is_stored(ending: str, orientation: int, tmp_path: Path) -> None:
     """Pillow turns a TIFF as its camera noted, and its size before that, but no other format."""

@@ -356,24 +356,37 @@ def test_each_trial_of_a_search_for_hyperparameters_begins_anew(
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
-def test_a_checkpoint_that_a_signal_asks_for_can_be_resumed(tmp_path: Path) -> None:
-    """The library writes it between two steps, and tells no callback."""
+@pytest.mark.parametrize("moment", ["before the optimiser steps", "after it has"])
+@pytest.mark.parametrize("saved", ["no", "epoch"])
+def test_a_training_that_a_signal_has_ended_goes_on_as_if_it_had_not_been(
+    saved: str, moment: str, tmp_path: Path
+) -> None:
+    """The library's callback writes a checkpoint between or within steps, and tells no other of it."""
 
     class Signal(transformers.TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step == 3:
-                cut._save_checkpoint(cut.model, trial=None)
-                control.should_training_stop = True
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            manager.is_checkpoint_requested = state.global_step == 5 and moment == "before the optimiser steps"
 
-    whole = trainer(tmp_path / "whole", LossBalancer("famo", ["fit", "size"]))
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            manager.is_checkpoint_requested = state.global_step == 5
+
+    def balancer() -> LossBalancer:
+        return LossBalancer("famo", ["fit", "size"])
+
+    changes = {"save_strategy": saved, "num_train_epochs": 3}
+    whole = trainer(tmp_path / "whole", balancer(), **changes)
     whole.train()
-    cut = trainer(tmp_path / "cut", LossBalancer("famo", ["fit", "size"]))
+    cut = trainer(tmp_path / "cut", balancer(), enable_jit_checkpoint=True, **changes)
+    (manager,) = [one.jit_manager for one in cut.callback_handler.callbacks if hasattr(one, "jit_manager")]
     cut.add_callback(Signal())
     cut.train()
-    again = trainer(tmp_path / "cut", LossBalancer("famo", ["fit", "size"]))
+    assert cut.state.global_step in (5, 6)
+    again = trainer(tmp_path / "cut", balancer(), **changes)
     again.train(resume_from_checkpoint=True)
     assert again.balancer.weights == pytest.approx(whole.balancer.weights)
-    assert len(again.balancer.journal) == len(whole.balancer.journal)
+    for ours, theirs in zip(again.balancer.journal, whole.balancer.journal, strict=True):
+        for key in ("weights", "losses"):
+            assert ours["members"][0][key] == pytest.approx(theirs["members"][0][key])
 
 
 def test_several_gpus_of_one_process_give_the_mean_or_a_plain_refusal(tmp_path: Path) -> None:

@@ -329,6 +329,17 @@ def test_a_device_without_memory_left_says_what_needs_less(part: str, accumulate
     assert f"; with training.batch_size = 4 {advice}" in str(raised.value)
 
 
+@pytest.mark.parametrize(("batch", "accumulate", "most"), [(16, 1, 16), (16, 3, 6), (6, 4, 2), (4, 4, 1)])
+def test_a_device_holds_as_many_pictures_as_the_largest_share(batch: int, accumulate: int, most: int) -> None:
+    settings = small(training__batch_size=batch, training__accumulate=accumulate)
+    assert settings.training.at_once == most
+    member = make(settings)
+    held: list[int] = []
+    member.network.register_forward_pre_hook(lambda module, arguments: held.append(len(arguments[0])))
+    member.train(weights(settings), round=0, seed=0)
+    assert max(held) == most
+
+
 def test_more_shares_than_pictures_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"training\.accumulate = 5 cannot share a batch of 4 pictures"):
         make(small(training__accumulate=5))

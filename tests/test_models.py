@@ -353,7 +353,7 @@ def test_a_timm_backbone_asks_for_its_extra_where_it_is_missing(monkeypatch: pyt
         build_backbone(replace(SMALL, backbone="timm:resnet18"))
 
 
-TIMM = ("resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto", "hrnet_w18_small")
+TIMM = ("resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_050", "convnext_atto", "hrnet_w18_small", "dla34")
 
 
 def trained(**settings: Any) -> tuple[PyramidBackbone, set[str]]:
@@ -418,11 +418,13 @@ def test_a_timm_backbone_refuses_what_it_has_not() -> None:
         build_backbone(replace(SMALL, backbone="timm:convnext_atto", frozen_stages=1))
     with pytest.raises(ConfigError, match="frozen_stages = 6 is out of bounds; give 0 to 5"):
         build_backbone(replace(SMALL, backbone="timm:resnet18", frozen_stages=6))
+    with pytest.raises(ConfigError, match=r"timm:nextvit_small has batch norms of one dimension"):
+        build_backbone(replace(SMALL, backbone="timm:nextvit_small", norm="frozen"))
     with pytest.raises(ConfigError, match=r"timm:resnet18 keeps its own normalisation.*batch or frozen"):
         build_backbone(replace(SMALL, backbone="timm:resnet18", norm="group"))
 
 
-@pytest.mark.parametrize("name", ["convnext_atto", "edgenext_xx_small", "resnet18", "swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize("name", ["convnext_atto", "mambaout_femto", "resnet18", "swin_tiny_patch4_window7_224"])
 def test_a_file_of_a_whole_timm_model_fits_its_backbone(name: str, tmp_path: Path) -> None:
     """Where it gives features timm calls some parts otherwise. Pictures of other sizes than its own are taken, too."""
     torch.manual_seed(0)
@@ -439,7 +441,7 @@ def test_a_file_of_a_whole_timm_model_fits_its_backbone(name: str, tmp_path: Pat
     assert [tuple(level.shape[-2:]) for level in levels.values()][:4] == [(32, 48), (16, 24), (8, 12), (4, 6)]
 
 
-@pytest.mark.parametrize("name", ["maxvit_rmlp_nano_rw_256", "mambaout_femto", "vit_tiny_patch16_224", "no-such-model"])
+@pytest.mark.parametrize("name", ["maxvit_rmlp_nano_rw_256", "inception_v3", "vit_tiny_patch16_224", "no-such-model"])
 @pytest.mark.parametrize("frozen", [0, 2])
 def test_a_timm_model_that_is_of_no_use_is_refused_before_any_work(name: str, frozen: int) -> None:
     with pytest.raises(ConfigError, match=f"timm.*{name}"):

@@ -329,6 +329,19 @@ def test_seeds_of_before_and_after_a_setting_was_known_are_one_arm(tmp_path: Pat
     assert usual_settings()["model.aligned_masks"] is False
 
 
+def test_a_run_that_has_lost_its_settings_is_compared_still(tmp_path: Path) -> None:
+    runs = [made(tmp_path, "pbt", 0), made(tmp_path, "default", 0)]
+    for run in runs:
+        (run / "splits.json").write_text(json.dumps({"train": ["a"], "reward": ["b"], "test": ["c"]}))
+    for text in ("seed: 0\n", "{", None):
+        if text is None:
+            (runs[0] / "config.yaml").unlink()
+        else:
+            (runs[0] / "config.yaml").write_text(text)
+        check_safe(render_arms_page(read(*runs)))
+        read_pair(*runs)
+
+
 def test_runs_that_do_not_tell_their_seed_are_compared_without_pairs(tmp_path: Path) -> None:
     """Of a search from a program the checkpoints know it, and may have been deleted."""
     runs = [

@@ -177,17 +177,17 @@ def parse_value(text: str, key: str = "") -> Any:
 
     Args:
         text: as it was given.
-        key: of the setting. Of one that is text, what YAML takes for something else, as [a-z]+ for a list, stays as it
-            was given; null and none are None still.
+        key: of the setting. One that is text stays as it was given, though YAML take [a-z]+ for a list and what follows
+            a # for a remark, unless it is in quotes, or empty, null or ~, which are None.
     """
-    is_text = _is_text(key)
+    if _is_text(key) and text[:1] not in ("'", '"'):
+        return None if text in ("", "~", "null", "Null", "NULL") else text
     try:
-        value = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # YAML takes 2020-13-45 for a date
-        if is_text:
+        if _is_text(key):
             return text
         raise ConfigError(f"{text!r} cannot be read as a value; quote it") from None
-    return text if is_text and value is not None and not isinstance(value, str) else value
 
 
 def _is_text(key: str) -> bool:

@@ -44,7 +44,8 @@ def read_picture(path: Path) -> Tensor:
         FileError: it is missing or unreadable, or has more than 16 bits.
     """
     try:
-        with Image.open(path) as image:
+        # By its name Pillow would map a TIFF into memory, with its sides exchanged where it is to be turned.
+        with path.open("rb") as file, Image.open(file) as image:
             _refuse_unbounded(path, image)
             turn_back = _turn_back(image)  # before the pixels are read, after which it is forgotten
             eight = _upper_8_bits(image) if _has_16_bits(image) else image

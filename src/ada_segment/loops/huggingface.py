@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -66,7 +67,8 @@ class BalancesLosses:
         # The total is a mean over a batch: the Trainer has to divide it by the number of accumulated batches.
         trainer.loss_is_scaled_for_ga = trainer.model_accepts_loss_kwargs = False
         self._epochs = _epochs_of(balancer, monitor)
-        trainer.add_callback(self._epochs)
+        # Ahead of the library's own, which may write a checkpoint at a signal: what a step has taught is in it then.
+        trainer.callback_handler.callbacks.insert(0, self._epochs)
 
     def compute_loss(
         self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -118,7 +120,7 @@ class BalancesLosses:
         ours: Any = self
         if ours.is_world_process_zero():
             folder = Path(ours._get_output_dir(trial=trial)) / f"checkpoint-{ours.state.global_step}"
-            save_state(folder / FILE_NAME, {**self.balancer.state_dict(), "metric": self._epochs.metric})
+            save_state(folder / FILE_NAME, self._epochs.state())
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """The Trainer's own, with the weights where it tells of the loss."""
@@ -183,6 +185,12 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
     class Epochs(TrainerCallback):
         metric: float | None = None  # of an evaluation within the epoch
         start: tuple[dict[str, Any], float | None] | None = None
+        before: Mapping[str, Any] = MappingProxyType({})  # what the epoch had seen when the step at hand began
+
+        def state(self) -> dict[str, Any]:
+            """For a checkpoint. Of a step that the optimiser has not taken, as at a signal, the Trainer repeats all."""
+            seen = self.before if balancer.weighting.within_step else {}
+            return {**balancer.state_dict(), **seen, "metric": self.metric}
 
         @contextmanager
         def attempts(self, metric: float | None) -> Iterator[None]:
@@ -210,11 +218,17 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
             if balancer.within_epoch and float(state.epoch or 0).is_integer():
                 self._end()
 
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            now = balancer.state_dict()
+            self.before = {key: now[key] for key in ("last", "weights", "losses", "count", "calls")}
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             balancer.weighting.learn()
 
         def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            self._end()
+            # One that a signal has cut short goes on after a resume.
+            if state.global_step >= state.max_steps or float(state.epoch or 0).is_integer():
+                self._end()
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             value = (kwargs.get("metrics") or {}).get(monitor)

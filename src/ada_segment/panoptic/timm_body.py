@@ -12,8 +12,13 @@ from ada_segment.panoptic.settings import ModelSettings
 STRIDES = (4, 8, 16, 32)
 TRIED = (128, 160)
 """Height and width of the picture that a body has to take: any that all strides divide may come."""
-WAYS: tuple[dict[str, Any], ...] = ({}, {"strict_img_size": False, "feature_cls": "getter"})
-"""How features are asked for. The second makes transformers that want pictures of one size take others."""
+WAYS: tuple[dict[str, Any], ...] = (
+    {},
+    {"feature_cls": "getter"},
+    {"feature_cls": "getter", "strict_img_size": False},
+)
+"""How features are asked for. The second is for such as come as [B, H, W, C] else; the third makes transformers that want
+pictures of one size take others."""
 
 
 def timm_body(settings: ModelSettings) -> tuple[nn.Module, list[int]]:
@@ -40,6 +45,11 @@ def timm_body(settings: ModelSettings) -> tuple[nn.Module, list[int]]:
             parameter.requires_grad_(False)
     for module, norm in list(body.named_modules()):
         fixed = settings.norm == "frozen" or f"{module}.weight" in frozen
+        if fixed and isinstance(norm, nn.BatchNorm1d):
+            raise ConfigError(
+                f"{settings.backbone} has batch norms of one dimension, whose statistics cannot be fixed here; set "
+                "model.norm=batch and model.frozen_stages=0"
+            )
         if fixed and isinstance(norm, nn.BatchNorm2d):
             body.set_submodule(module, with_fixed_statistics(norm))  # type: ignore[no-untyped-call]
     return body, channels
@@ -58,26 +68,31 @@ def _first_of_use(name: str, settings: ModelSettings) -> tuple[Any, nn.Module, l
             wanted = [strides.index(stride) for stride in STRIDES if stride in strides]
             if len(wanted) != len(STRIDES):
                 raise ConfigError(f"timm's {name!r} has strides {strides}; a pyramid needs 4, 8, 16 and 32")
+            stages = [whole.feature_info.out_indices[i] for i in wanted]  # which some models count from 1 on
             with downloading(settings):
                 body: Any = timm.create_model(
-                    name, features_only=True, out_indices=wanted, pretrained=settings.pretrained == "default", **way
+                    name, features_only=True, out_indices=stages, pretrained=settings.pretrained == "default", **way
                 )
             with torch.no_grad():
-                shapes = [tuple(feature.shape) for feature in body.eval()(torch.zeros(1, 3, *TRIED))]
+                shapes = [tuple(feature.shape[1:]) for feature in body.eval()(torch.zeros(1, 3, *TRIED))]
         except (RuntimeError, AttributeError, TypeError, AssertionError, ValueError) as error:
             why.append(str(error))
             continue
-        if [shape[1] for shape in shapes if len(shape) == 4] == [channels[i] for i in wanted]:
-            return whole, body.train(), [channels[i] for i in wanted]
-        why.append(f"its features are {shapes}")
-    raise ConfigError(f"timm cannot make features of {name!r} for pictures of any size: {why[0]}")
+        channels = [channels[i] for i in wanted]
+        right = [
+            (count, TRIED[0] // stride, TRIED[1] // stride) for count, stride in zip(channels, STRIDES, strict=True)
+        ]
+        if shapes == right:
+            return whole, body.train(), channels
+        why.append(f"of {TRIED[0]}x{TRIED[1]} pixels they are {shapes}, not {right}")
+    raise ConfigError(f"timm's features of {name!r} are of no use for a pyramid: {why[0]}")
 
 
 def _other_names(model: nn.Module, body: Any) -> dict[str, str]:
     """What timm calls the parts of a model otherwise where it gives features, by what they begin with."""
     children = dict(body.named_children())
-    if "model" in children:
-        return {"": "model."}
+    if len(children) == 1:  # in a wrapper
+        return {"": f"{next(iter(children))}."}
     parts = [(name, part) for name, child in model.named_children() for part, _ in child.named_children()]
     return {f"{name}.{part}.": f"{name}_{part}." for name, part in parts if f"{name}_{part}" in children}
 

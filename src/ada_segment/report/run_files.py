@@ -201,7 +201,7 @@ def rewards_apart(one: Run, other: Run) -> str | None:
     where nothing says so."""
     keys = [f"data.{key}" for key in sorted(one.data.keys() & other.data.keys())]
     if same_names(one, other):
-        keys.remove("data.source")
+        keys = [key for key in keys if key != "data.source"]
     if None not in (one.setting("training", "reward"), other.setting("training", "reward")):
         keys.append("training.reward")
     for key in keys:

@@ -34,6 +34,8 @@ from ada_segment.training.member import PanopticMember, build_fabric
 from ada_segment.values import did_you_mean
 from ada_segment.weighting.registry import WEIGHTINGS
 
+PATIENCE = 10.0  # seconds for another command that looks at the run, which this one is about to finish
+
 
 def run_search(
     settings: Settings,
@@ -141,7 +143,8 @@ def run_search(
         if not local:
             member = MemberFactory(on_one_device(member_settings))(settings.seed)
         member.load_state_dict(result.best_state)
-        with claimed(out):  # a second command would do it all again, and remove what is being written as left over
+        # A second command would do it all again, and remove as left over what is being written.
+        with claimed(out, patience=PATIENCE):
             metrics = finish_run(out, member, result.best_state, splits, observer=told)
         if board is not None:
             board.finished(metrics, rounds=len(result.journal))

@@ -22,7 +22,8 @@ class TrainingSettings:
     """Pictures per step, over all devices."""
     accumulate: int = 1
     """Shares that a batch is split into and trained on one after the other before the optimiser steps: what a step
-    needs is then the memory for batch_size / accumulate pictures."""
+    needs is then the memory for batch_size / accumulate pictures. Each share counts alike, also a smaller one where
+    they do not come out even."""
     warmup_steps: int = 1000
     """Steps in which the learning rate rises linearly; at most a tenth of all steps."""
     schedule: str = "steps"
@@ -49,8 +50,8 @@ class TrainingSettings:
 
     @property
     def at_once(self) -> int:
-        """Pictures that a device holds at once."""
-        return max(self.batch_size // (self.devices * self.accumulate), 1)
+        """Most pictures that a device holds at once."""
+        return -(-self.batch_size // (self.devices * self.accumulate))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -209,6 +209,11 @@ class Weighting(ABC):
             seen, self._seen = self._seen, []
             self.step(mean_where_present(seen))
 
+    @property
+    def within_step(self) -> bool:
+        """Whether there are totals that were not yet learned from."""
+        return bool(self._seen)
+
     def forget(self) -> None:
         """Forget the totals that were not yet learned from."""
         self._seen = []
