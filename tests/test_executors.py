@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -408,6 +409,15 @@ def test_settings_that_another_start_has_written_stay(tmp_path: Path) -> None:
         write_settings(tmp_path, small(search__workers=2))
     assert (tmp_path / "config.yaml").read_bytes() == before
     write_settings(tmp_path, small())
+
+
+def test_a_folder_that_another_has_for_a_moment_can_be_waited_for(tmp_path: Path) -> None:
+    """As one that looks at the settings of a run that is about to be finished."""
+    held = ExitStack()
+    held.enter_context(claimed(tmp_path))
+    threading.Timer(0.2, held.close).start()
+    with claimed(tmp_path, patience=60), pytest.raises(RunError), claimed(tmp_path, patience=0.1):
+        pass
 
 
 def test_the_settings_of_a_run_say_where_its_members_train() -> None:

@@ -17,8 +17,8 @@ WAYS: tuple[dict[str, Any], ...] = (
     {"feature_cls": "getter"},
     {"feature_cls": "getter", "strict_img_size": False},
 )
-"""How features are asked for. The second is for such as come as [B, H, W, C] else; the third makes transformers that want
-pictures of one size take others."""
+"""How features are asked for. The second is for those that else come as [B, H, W, C]; the third makes transformers that
+want pictures of one size take others."""
 
 
 def timm_body(settings: ModelSettings) -> tuple[nn.Module, list[int]]:
