@@ -25,6 +25,7 @@ from ada_segment.cli import main
 from ada_segment.data.check import check_folder
 from ada_segment.data.class_table import read_classes
 from ada_segment.data.coco import CocoPanoptic
+from ada_segment.data.convert import instances_json
 from ada_segment.data.convert.ade20k import convert_ade20k
 from ada_segment.data.convert.cityscapes import convert_cityscapes
 from ada_segment.data.convert.compose import VOID, Instance, compose, read_overlap
@@ -926,6 +927,19 @@ def test_an_instances_json_with_other_names_for_the_pictures_says_so(tmp_path: P
     with pytest.raises(DataError, match=r"and the picture is 'street/00\.jpg'; make the names the same") as caught:
         convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
     assert f"lists {name!r}" in str(caught.value)
+
+
+def test_other_names_are_looked_for_once_in_a_large_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(instances_json, "stem_of", lambda name: asked.append(name) or Path(name).stem)
+    names = [f"{number}.jpg" for number in range(100)]
+    listed = [{"id": number, "file_name": f"train/{name}"} for number, name in enumerate(names)]
+    (tmp_path / "all.json").write_text(json.dumps({"images": listed, "annotations": []}))
+    read = instances_json.json_instances(tmp_path / "all.json", names, CATEGORIES, LeftOut())
+    for name in names:
+        with pytest.raises(DataError, match=f"lists 'train/{name}', and the picture is '{name}'"):
+            read(name, np.zeros((2, 2), np.int32))
+    assert len(asked) <= 2 * len(names)
 
 
 def test_hidden_folders_are_passed_over_and_those_that_cannot_be_read_are_named(

@@ -1,6 +1,9 @@
 """What `data check` does beside finding faults: mended copies, statistics, a sheet to look at."""
 
+import io
 import json
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,14 @@ from typer.testing import CliRunner
 
 from ada_segment.cli import app
 from ada_segment.data.check import check_folder
-from ada_segment.data.mending import mend_folder
+from ada_segment.data.mending import Mended, mend_folder
 from ada_segment.data.overlap import shared_files
 from ada_segment.data.problems import group
 from ada_segment.data.statistics import Tally
 from ada_segment.errors import ConfigError, DataError
 from ada_segment.report.data_sheet import draw_data_sheet
 from ada_segment.report.overlay import to_width
-from ada_segment.report.tables import statistics_tables
+from ada_segment.report.tables import mended_table, statistics_tables
 
 Root = dict[str, Any]
 
@@ -166,6 +169,24 @@ def test_a_sheet_passes_over_what_cannot_be_read(folder: Path, tmp_path: Path) -
         draw_data_sheet(folder, tmp_path / "sheet.png")
     with pytest.raises(ConfigError, match=r"\.png or \.jpg"):
         draw_data_sheet(folder, tmp_path / "sheet.txt")
+
+
+@pytest.mark.parametrize("flags", [["--picture", "sheet.gif"], ["--fix", "used"]])
+def test_what_cannot_be_written_is_said_before_files_are_read(
+    flags: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "used").mkdir()
+    shutil.copy(folder / "panoptic_train.json", tmp_path / "used")
+    monkeypatch.setattr("ada_segment.data.check.check_folder", lambda *_, **__: pytest.fail("files were read"))
+    result = CliRunner().invoke(app, ["data", "check", str(folder), *flags])
+    assert isinstance(result.exception, ConfigError | DataError)
+
+
+def test_paths_in_brackets_are_shown_as_they_are() -> None:
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(mended_table([Mended(Path("a[/m]") / "b[bold].json", Counter(area=2))]))
+    assert "a[/m]/b[bold].json" in console.export_text()
 
 
 def test_the_command_does_it_all(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,55 @@ def test_names_of_a_prediction_are_read_alike_quickly_and_entry_by_entry(tmp_pat
     slow = slow_arrays(read_annotations(prediction, categories=categories))
     assert [string_from(quick, "name", place) for place in range(2)] == ["x", "y"]
     assert all(np.array_equal(quick[key], slow[key]) for key in slow)
+
+
+def test_image_ids_may_be_text(tmp_path: Path) -> None:
+    """As in the files of Cityscapes' own script."""
+    truth, prediction = two_files(tmp_path, ["a", "b", "c"])
+    for file in (truth, prediction):
+        root = json.loads(file.read_text())
+        images = [image for image in root["images"] if image and isinstance(image["id"], int)][:3]
+        names = {image["id"]: f"town_{number}" for number, image in enumerate(images)}
+        for image in images:
+            image["id"] = names[image["id"]]
+        for annotation in root["annotations"]:
+            annotation["image_id"] = names[annotation["image_id"]]
+        if file == prediction:
+            root["annotations"].reverse()
+        root["images"] = [{**image, "file_name": f"{image['id']}.jpg"} for image in images]
+        file.write_text(json.dumps(root))
+    assert quality_of_files(truth, prediction).compute().pq == 1
+    root = json.loads(prediction.read_text())
+    prediction.write_text(json.dumps({"annotations": root["annotations"][1:]}))
+    with pytest.raises(DataError, match=r"no annotation of 1 pictures of .*town_2\.jpg"):
+        quality_of_files(truth, prediction)
+    with pytest.raises(DataError, match="without a proper id"):
+        CocoPanoptic(tmp_path, "val")
+
+
+def test_a_process_that_is_ended_from_outside_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, prediction = two_files(tmp_path, ["0000.jpg", "0001.jpg", "0002.jpg", "0003.jpg"])
+
+    class Killed:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def __enter__(self) -> "Killed":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def map(self, *_: Any) -> Any:
+            raise BrokenProcessPool("terminated abruptly")
+
+    monkeypatch.setattr("ada_segment.data.file_quality.ProcessPoolExecutor", Killed)
+    with pytest.raises(DataError, match=r"one of 2 processes .* ended from outside.*--processes"):
+        quality_of_files(truth, prediction, processes=2)
+
+
+def test_a_mask_of_more_pixels_than_are_opened_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyspng, where it is installed, opens any."""
+    truth, prediction = two_files(tmp_path, ["0000.jpg", "0001.jpg", "0002.jpg"])
+    monkeypatch.setattr("ada_segment.data.png.pyspng", None)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DataError, match=r"png has more pixels than are opened .*cut it into parts"):
+        quality_of_files(truth, prediction)

@@ -291,9 +291,9 @@ def data_check(
 ) -> None:
     """Find everything that is wrong with a dataset; exit status 1 when anything is."""
     from ada_segment.data.check import check_file, check_folder
-    from ada_segment.data.mending import mend_folder
+    from ada_segment.data.mending import mend_folder, refuse_mended
     from ada_segment.data.statistics import Tally
-    from ada_segment.report.data_sheet import draw_data_sheet
+    from ada_segment.report.data_sheet import draw_data_sheet, sheet_kind
     from ada_segment.report.tables import mended_table, problems_table, statistics_tables
 
     if images is not None and not (picture is None and fix is None):
@@ -302,6 +302,10 @@ def data_check(
         )
     if images is None and folder.is_file():
         raise ConfigError(f"{folder} is one file; say with --images where its pictures are, or name its folder")
+    if picture is not None:
+        sheet_kind(picture)
+    if fix is not None:
+        refuse_mended(folder, fix)
     tallies: dict[str, Tally] = {}
     with _progress("files") as progress:
         if images is None:
@@ -389,6 +393,7 @@ def _show_converted(parts: Sequence[Any], out: Path) -> None:
 
     Console().print(converted_tables(parts))
     typer.echo(f"written to {out}; look at it with: ada-segment data check {out} --picture sheet.png")
+    typer.echo("its pictures are hard links to the originals where the disk allows them: change a copy, or both change")
 
 
 @contextmanager

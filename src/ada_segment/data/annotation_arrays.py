@@ -32,6 +32,7 @@ def read_arrays(
     categories: Categories | None = None,
     tolerated: Container[str] = (),
     stuff_crowds: bool = False,
+    numbers: dict[str, int] | None = None,
 ) -> tuple[Categories, Arrays]:
     """Read a file: a good one with checks over arrays, others entry by entry, which is slow and words what is wrong.
 
@@ -41,18 +42,30 @@ def read_arrays(
             `annotations` are looked at, and `images` for the names of pictures.
         tolerated: kinds of problem that are none here.
         stuff_crowds: whether stuff can be a crowd; else it is none, whatever the file says.
+        numbers: by text, the number that stands for an image id which is that text; is added to. None: such ids are
+            wrong.
 
     Raises:
         DataError: something fatal is wrong with the file.
     """
     root = found.load()
     refuse_fatal(found.problems)
+    if numbers is not None:
+        _number(root, numbers)
     try:
         return quick_arrays(Inspection(found.path), root, categories, stuff_crowds=stuff_crowds)
     except (_Odd, KeyError, TypeError, AttributeError, ValueError, OverflowError):
         annotations = inspect_annotations(found, root, categories=categories, stuff_crowds=stuff_crowds)
         refuse_fatal([problem for problem in annotations.problems if problem.kind not in tolerated])
         return annotations.categories, slow_arrays(annotations)
+
+
+def _number(root: dict[str, Any], numbers: dict[str, int]) -> None:
+    """Numbers in place of image ids that are text, as Cityscapes' own files have them: below 0, where no other is."""
+    for entries, key in ((root.get("images"), "id"), (root.get("annotations"), "image_id")):
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict) and isinstance(name := entry.get(key), str):
+                entry[key] = numbers.setdefault(name, -1 - len(numbers))
 
 
 def quick_arrays(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,8 +29,9 @@ def quality_of_files(
 ) -> PanopticQuality:
     """PQ of predicted COCO panoptic files against true ones.
 
-    Pictures are matched by their image id. A picture that the prediction lacks is an error, and one that has another
-    name in either file, folder and ending aside; one that the truth lacks is left out, as the reference evaluator does.
+    Pictures are matched by their image id, a number or text. A picture that the prediction lacks is an error, and one
+    that has another name in either file, folder and ending aside; one that the truth lacks is left out, as the
+    reference evaluator does.
 
     Args:
         truth, prediction: JSON files, each with its PNGs in the folder of its name without the ending. The prediction
@@ -38,15 +40,19 @@ def quality_of_files(
         thresholds: see `PanopticQuality`.
 
     Raises:
-        DataError: a file is missing or damaged, or names ids or classes that it should not; says which.
+        DataError: a file is missing or damaged, or names ids or classes that it should not; says which. Or a process
+            was ended from outside.
     """
     if processes < 1:
         raise ValueError(f"at least one process is needed, not {processes}")
     # Truth is not asked for things and stuff both: PQ of either is defined.
     # The reference leaves out every crowd, of whatever class.
-    categories, arrays = read_arrays(Inspection(truth), tolerated=("no things", "no stuff"), stuff_crowds=True)
+    numbers: dict[str, int] = {}
+    categories, arrays = read_arrays(
+        Inspection(truth), tolerated=("no things", "no stuff"), stuff_crowds=True, numbers=numbers
+    )
     true = _maps(arrays, truth.with_suffix(""))
-    _, arrays = read_arrays(Inspection(prediction), categories=categories)
+    _, arrays = read_arrays(Inspection(prediction), categories=categories, numbers=numbers)
     predicted = {one.image_id: one for one in _maps(arrays, prediction.with_suffix(""))}
     if missing := [one for one in true if one.image_id not in predicted]:
         first = missing[0]
@@ -123,7 +129,13 @@ def _parts(
         # Small parts, so that a process that is done early takes over.
         step = max(1, min(64, len(pairs) // (4 * processes)))
         parts = [pairs[start : start + step] for start in range(0, len(pairs), step)]
-        yield from pool.map(_count, parts, [categories] * len(parts), [thresholds] * len(parts))
+        try:
+            yield from pool.map(_count, parts, [categories] * len(parts), [thresholds] * len(parts))
+        except BrokenProcessPool:
+            raise DataError(
+                f"one of {processes} processes that count was ended from outside, perhaps for want of memory; take "
+                "fewer (--processes)"
+            ) from None
 
 
 def _count(pairs: Sequence[_Pair], categories: Categories, thresholds: tuple[float, ...]) -> PanopticQuality:

@@ -27,6 +27,13 @@ class Mended:
     fields: Counter[str]
 
 
+def refuse_mended(folder: Path, out: Path) -> None:
+    """Raises DataError where a file that `mend_folder` may write is in `out` already."""
+    for path in list_splits(folder).values():
+        if (out / path.name).exists():
+            raise DataError(f"{out / path.name} exists already; name a new folder")
+
+
 def mend_folder(folder: Path, out: Path) -> list[Mended]:
     """Write OUT/NAME.json for each annotation file NAME.json of a folder in which something could be mended.
 
@@ -37,9 +44,7 @@ def mend_folder(folder: Path, out: Path) -> list[Mended]:
         DataError: the folder has no annotations, or a file of that name is in `out` already; then nothing is written.
     """
     splits = list_splits(folder)
-    for path in splits.values():
-        if (out / path.name).exists():
-            raise DataError(f"{out / path.name} exists already; name a new folder")
+    refuse_mended(folder, out)
     mended = []
     for split, path in splits.items():
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ada_segment.data.picture import BROKEN
+from ada_segment.data.picture import BROKEN, unreadable
 from ada_segment.data.problems import FileError
 from ada_segment.storage import write_whole
 
@@ -69,6 +69,8 @@ def _read(path: Path, decode: Callable[[bytes], NDArray[Any]]) -> tuple[int, int
     height, width = _parse_header(path, data[:33])
     try:
         return height, width, decode(data)
+    except Image.DecompressionBombError as error:
+        raise unreadable(path, error) from None
     except (*BROKEN, RuntimeError) as error:
         raise FileError(path, f"is damaged ({error})", "restore the file") from None
 

@@ -13,6 +13,14 @@ from ada_segment.report.overlay import contact_sheet, sheet_row
 from ada_segment.storage import write_whole
 
 
+def sheet_kind(out: Path) -> str:
+    """PNG or JPEG, by the ending. Raises ConfigError where it is that of neither."""
+    kind = Image.registered_extensions().get(out.suffix.lower())
+    if kind not in ("PNG", "JPEG"):
+        raise ConfigError(f"{out} is no picture file; let its name end in .png or .jpg")
+    return kind
+
+
 def draw_data_sheet(folder: Path, out: Path, *, rows: int = 6) -> int:
     """Draw up to `rows` pictures of each split, spread evenly over it; what cannot be read is passed over.
 
@@ -28,9 +36,7 @@ def draw_data_sheet(folder: Path, out: Path, *, rows: int = 6) -> int:
         ConfigError: the ending of `out` is that of no picture.
         DataError: no picture of the folder can be read.
     """
-    kind = Image.registered_extensions().get(out.suffix.lower())
-    if kind not in ("PNG", "JPEG"):
-        raise ConfigError(f"{out} is no picture file; let its name end in .png or .jpg")
+    kind = sheet_kind(out)
     drawn, captions = [], []
     for split in list_splits(folder):
         try:

@@ -229,7 +229,7 @@ def statistics_tables(tallies: Mapping[str, Tally]) -> RenderableType:
 
 
 def _statistics_table(split: str, tally: Tally) -> Table:
-    table = Table(box=SIMPLE_HEAD, title=f"{split}: {tally.pictures} pictures", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, title=Text(f"{split}: {tally.pictures} pictures"), title_justify="left")
     table.add_column("id", justify="right")
     table.add_column("class")
     table.add_column("")
@@ -256,5 +256,5 @@ def mended_table(mended: Sequence[Mended]) -> Table:
     table.add_column("mended", justify="right")
     for one in mended:
         for name, count in one.fields.items():
-            table.add_row(str(one.path), name, str(count))
+            table.add_row(Text(str(one.path)), name, str(count))
     return table

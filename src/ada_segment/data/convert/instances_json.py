@@ -58,10 +58,14 @@ def json_instances(path: Path, names: list[str], categories: Categories, left_ou
         what = "annotations of pictures that are not there"
         left_out.add(what, len(annotations.get(images[name], [])), name)
 
+    alike: dict[str, str] = {}
+    for listed in images:
+        alike.setdefault(stem_of(listed), listed)
+
     def read(name: str, labels: NDArray[np.int32]) -> list[Instance]:
         if name not in images:
-            if alike := [listed for listed in images if stem_of(listed) == stem_of(name)]:
-                raise FileError(path, f"lists {alike[0]!r}, and the picture is {name!r}", "make the names the same")
+            if (listed := alike.get(stem_of(name))) is not None:
+                raise FileError(path, f"lists {listed!r}, and the picture is {name!r}", "make the names the same")
             raise FileError(
                 path, f"does not list picture {name}", "add it to images, without annotations if it has none"
             )
