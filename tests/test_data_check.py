@@ -329,7 +329,7 @@ def test_no_json_whatever_makes_it_stumble(
     path = tmp_path / "panoptic_train.json"
     path.write_text(json.dumps(root if whole else value))
     files = replace(find_split(good, "train"), annotations=path)
-    annotations, problems = check_split(files, decode=True)
+    annotations, problems = check_split(files)
     if not any(problem.fatal for problem in problems):
         assert len(annotations.pictures) == 4
 

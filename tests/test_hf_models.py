@@ -23,6 +23,7 @@ from ada_segment.panoptic.huggingface.batch import Batching
 from ada_segment.panoptic.huggingface.candidates import Candidates
 from ada_segment.panoptic.huggingface.configuration import MODELS, read_configuration
 from ada_segment.panoptic.huggingface.families import FAMILIES
+from ada_segment.panoptic.huggingface.pretrained import load_network
 from ada_segment.panoptic.huggingface.raw_losses import keep_losses, raw_losses
 from ada_segment.panoptic.huggingface.sizes import SIZES
 from ada_segment.panoptic.huggingface.texts import NOTHING, TASK, Texts
@@ -475,9 +476,13 @@ def test_a_trained_oneformer_need_not_have_what_reads_names(tmp_path: Path) -> N
     network = model("hf:oneformer").network
     configuration = copy.deepcopy(network.config)
     configuration.is_training = False
-    transformers.OneFormerForUniversalSegmentation(configuration).save_pretrained(tmp_path)
-    losses = build_model(named(f"hf:{tmp_path}"), SCENES.categories)(*batch())
-    assert all(torch.isfinite(loss) for loss in losses.values())
+    trained = transformers.OneFormerForUniversalSegmentation(configuration)
+    trained.save_pretrained(tmp_path)
+    loaded = load_network(FAMILIES["oneformer"], network.config, SCENES.categories, tmp_path)
+    known = dict(trained.named_parameters())
+    lacking = {key for key, _ in loaded.named_parameters() if key not in known}
+    assert lacking
+    assert all(key.startswith("model.text_mapper.") for key in lacking)
 
 
 def test_a_configurations_file_begins_from_random_weights(tmp_path: Path) -> None:
@@ -560,6 +565,14 @@ def test_wrong_names_files_and_settings_are_refused(tmp_path: Path, monkeypatch:
 
 
 # OneFormer's texts.
+
+
+def test_a_folder_without_its_tokenizer_is_refused(tmp_path: Path) -> None:
+    """The library makes an empty one, to which all texts are the same."""
+    _, configuration = read_configuration(named("hf:oneformer"))
+    configuration.save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="has no tokenizer that tells the names of the classes apart"):
+        Texts(configuration, CLASSES, tmp_path)
 
 
 def test_texts_name_each_segment_in_the_order_of_the_classes() -> None:

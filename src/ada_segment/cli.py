@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -451,14 +451,16 @@ def main() -> None:
     try:
         app()
     except AdaSegmentError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
+        _end(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        typer.secho(f"error: {where}{error.strerror or error}", fg="red", err=True)
-        sys.exit(1)
+        _end(f"{where}{error.strerror or error}")
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which not every command imports
             raise
-        typer.secho(f"error: {error}", fg="red", err=True)
-        sys.exit(1)
+        _end(str(error))
+
+
+def _end(text: str) -> NoReturn:
+    typer.secho(f"error: {text}", fg="red", err=True)
+    sys.exit(1)

@@ -22,13 +22,11 @@ class Coefficients:
         mean: [d], of the coefficients that the features multiply.
         base: the number that the known part multiplies.
         noise: standard deviation of a reward.
-        weights: posterior probability of each filter, [m].
     """
 
     mean: Array
     base: float
     noise: float
-    weights: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +114,6 @@ class FilterBank:
             mean=(self.scale * theta).sum(0),
             base=float((self.kappa * mean_sigma).sum()),
             noise=float(mean_sigma.sum()) if self.count else 0.0,
-            weights=weights,
         )
 
     def covariance(self, unit: Array) -> Array:

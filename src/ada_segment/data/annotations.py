@@ -45,7 +45,6 @@ class Picture:
 class Annotations:
     """What a file says that can be used, and what is wrong with the rest."""
 
-    path: Path
     categories: Categories
     pictures: tuple[Picture, ...]
     problems: list[Problem]
@@ -62,7 +61,7 @@ def read_annotations(path: Path, *, categories: Categories | None = None) -> Ann
     found = Inspection(path)
     root = found.load()
     if not root:
-        return Annotations(path, categories or Categories([]), (), found.problems)
+        return Annotations(categories or Categories([]), (), found.problems)
     return inspect_annotations(found, root, categories=categories)
 
 
@@ -80,7 +79,7 @@ def inspect_annotations(
     elif images is not None and not found.problems and not any(picture.segments for picture in pictures):
         message = "has no segment in any picture"
         found.add("no segments", message, "draw some, or convert the labels anew and see what is left out")
-    return Annotations(found.path, categories, pictures, found.problems)
+    return Annotations(categories, pictures, found.problems)
 
 
 def inspect_categories(found: Inspection, root: dict[str, Any]) -> Categories:

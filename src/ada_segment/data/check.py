@@ -46,7 +46,7 @@ def check_folder(
             problems.append(Problem.of(error, "missing folder"))
             continue
         tally = Tally()
-        annotations, found = check_split(files, decode=True, progress=progress, tally=tally)
+        annotations, found = check_split(files, progress=progress, tally=tally)
         if tallies is not None:
             tallies[split] = tally
         problems += found
@@ -107,30 +107,25 @@ def check_file(
         images: folder of the pictures.
         progress, tallies: as above; the tally is put under the file's name.
     """
-    files = SplitFiles(split=path.stem, annotations=path, masks=path.with_suffix(""), pictures=images)
+    files = SplitFiles(annotations=path, masks=path.with_suffix(""), pictures=images)
     for folder in (files.masks, files.pictures):
         if not folder.is_dir():
             return [Problem(kind="missing folder", file=str(folder), message="is no folder", fix="restore or name it")]
     tally = Tally()
-    _, problems = check_split(files, decode=True, progress=progress, tally=tally)
+    _, problems = check_split(files, progress=progress, tally=tally)
     if tallies is not None:
         tallies[path.name] = tally
     return [problem for problem in problems if problem.kind != "no segments"]  # predictions may be of nothing
 
 
 def check_split(
-    files: SplitFiles, *, decode: bool, progress: Progress | None = None, tally: Tally | None = None
+    files: SplitFiles, *, progress: Progress | None = None, tally: Tally | None = None
 ) -> tuple[Annotations, list[Problem]]:
-    """Look at one split: its annotations and, of each picture, the files.
-
-    Args:
-        decode: read pictures and PNGs to their end, rather than their headers only.
-        tally: counts what decoded PNGs show.
-    """
+    """Look at one split: its annotations and, of each picture, the files to their end. tally: counts what PNGs show."""
     annotations = read_annotations(files.annotations)
     if tally is not None:
         tally.categories = annotations.categories
-    found = check_files(annotations.pictures, files, decode=decode, progress=progress, tally=tally)
+    found = check_files(annotations.pictures, files, decode=True, progress=progress, tally=tally)
     return annotations, annotations.problems + found
 
 

@@ -22,13 +22,11 @@ class SplitFiles:
     """The files of one split.
 
     Attributes:
-        split: "train", "val" or "test".
         annotations: JSON in COCO panoptic format.
         masks: folder of the PNGs of segment ids.
         pictures: folder of the pictures.
     """
 
-    split: str
     annotations: Path
     masks: Path
     pictures: Path
@@ -74,7 +72,6 @@ def find_split(folder: Path, split: str) -> SplitFiles:
     masks = [annotations.with_suffix(""), folder / annotations.stem, folder / "annotations" / annotations.stem]
     pictures = [folder / "images" / split, folder / "images" / dated, folder / dated, folder / split]
     return SplitFiles(
-        split=split,
         annotations=annotations,
         masks=_first_folder(annotations, masks, "PNGs of segment ids"),
         pictures=_first_folder(annotations, pictures, "pictures"),

@@ -31,7 +31,7 @@ TURNED_BACK = {
 }
 """By EXIF orientation."""
 
-STORED_TURNED = "is shown turned by viewers (EXIF orientation), but read as it is stored"
+STORED_TURNED = "is shown turned or mirrored by viewers (EXIF orientation), but read as it is stored"
 STORE_UPRIGHT = "store the picture upright, as its segments were drawn"
 """What is said of a picture that `is_turned_from` the size of its segments, and the way out."""
 

@@ -113,7 +113,7 @@ def check_picture(
                 Problem(
                     kind="turned picture",
                     file=str(image_path),
-                    message="is shown turned or mirrored by viewers (EXIF orientation), but read as it is stored",
+                    message=STORED_TURNED,
                     fix="store it upright, or see that its segments were drawn on it as it is stored",
                     fatal=False,
                 )

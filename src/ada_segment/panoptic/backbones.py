@@ -35,7 +35,6 @@ class PyramidBackbone(nn.Module):
     """A backbone whose four stages feed a feature pyramid.
 
     Attributes:
-        out_channels: channels of each pyramid level.
         stride: pixels of the picture per cell of the finest level; each further level doubles it.
     """
 
@@ -43,7 +42,6 @@ class PyramidBackbone(nn.Module):
         super().__init__()
         self.body = body
         self.fpn = FeaturePyramidNetwork(in_channels, out_channels, extra_blocks=LastLevelMaxPool())
-        self.out_channels = out_channels
         self.stride = stride
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
@@ -15,6 +15,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 from ada_segment.panoptic.backbones import LEVELS, build_backbone
 from ada_segment.panoptic.cascade import STAGE_IOU, CascadeRoIHeads
 from ada_segment.panoptic.categories import Categories, check_both_kinds
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.picture_batch import IMAGENET_MEAN, IMAGENET_STD, common_shape, pad
 from ada_segment.panoptic.prediction import Prediction, paste_instances, predict_by_shape
 from ada_segment.panoptic.roi_heads import MaskedRoIHeads, roi_pool
@@ -48,8 +49,8 @@ def loss_names(*, cascade: bool) -> tuple[str, ...]:
     return (*RPN_LOSSES.values(), *(CASCADE_LOSSES if cascade else ROI_LOSSES).values(), SEMANTIC_LOSS)
 
 
-class PanopticFPN(nn.Module):
-    """Both models: `panoptic-fpn` with six losses, `cascade-panoptic-fpn` with ten. A `PanopticModel`.
+class PanopticFPN(PanopticModel):
+    """Both models: `panoptic-fpn` with six losses, `cascade-panoptic-fpn` with ten.
 
     Args:
         settings: sizes of the parts.
@@ -79,7 +80,6 @@ class PanopticFPN(nn.Module):
         )
         self._roi_losses = CASCADE_LOSSES if cascade else ROI_LOSSES
         self.loss_names = loss_names(cascade=cascade)
-        self.about: dict[str, Any] = {}
         self._thing_ids = [0, *(category.id for category in categories.things)]
         stuff_ids = torch.tensor([-1, *(category.id for category in categories.stuff)], dtype=torch.int32)
         # A dataset's predictions are held in memory while thresholds are tuned.

@@ -10,6 +10,7 @@ from ada_segment.panoptic.huggingface.configuration import MODELS as HF_MODELS
 from ada_segment.panoptic.huggingface.configuration import PREFIX as HF_PREFIX
 from ada_segment.panoptic.huggingface.configuration import read_configuration
 from ada_segment.panoptic.huggingface.model import HuggingFaceModel
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.panoptic_fpn import PART_OF_LOSS, SEMANTIC_LOSS, PanopticFPN, loss_names
 from ada_segment.panoptic.settings import ModelSettings
 
@@ -45,7 +46,7 @@ def loss_table(settings: ModelSettings) -> LossTable:
 
 def build_model(
     settings: ModelSettings, categories: Categories, *, about: Mapping[str, Any] | None = None
-) -> PanopticFPN | HuggingFaceModel:
+) -> PanopticModel:
     """The model that `settings.name` names, for the classes of a dataset.
 
     Args:

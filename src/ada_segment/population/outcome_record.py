@@ -58,9 +58,5 @@ def outcome_record(outcome: Outcome, weights: Mapping[str, float], parent: int |
 
 
 def _finite(value: Any) -> float | None:
-    """A finite float, from anything that is a number (a 0-d tensor, say), or None."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
+    """A finite number, or None: of what is no number executors give the text."""
+    return value if isinstance(value, float) and math.isfinite(value) else None

@@ -19,7 +19,6 @@ def reward_figure(
     baseline: History | None = None,
     rival: str = "default weights",
     label: str = "reward",
-    legend: bool = True,
     ink: str = INK_OF_PAPER,
 ) -> Figure:
     """Reward by round: a dot a member, the line of the model that was carried on, a star for the best.
@@ -29,7 +28,6 @@ def reward_figure(
         baseline: a run to compare with, usually one with default weights.
         rival: what the baseline is called.
         label: of the vertical axis, with its unit.
-        legend: whether to draw one.
         ink: colour of text and axes.
     """
     with canvas(ink) as (figure, axes):
@@ -52,7 +50,7 @@ def reward_figure(
             where, reward = record.round + 1, member.reward or 0.0
             axes.plot([where], [reward], marker="*", color=ORANGE, markersize=11, label="the best", linestyle="none")
         axes.set_ylabel(label)
-        if legend and axes.get_legend_handles_labels()[0]:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right", frameon=False)
     return figure
 

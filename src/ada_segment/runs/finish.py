@@ -41,8 +41,7 @@ def finish_run(
     observer.said(f"all rounds done; tuning the merge thresholds on {len(splits.reward)} reward pictures")
     predictions, truths = member.predict(splits.reward)
     thresholds, _ = tune(predictions, truths, categories)
-    about: Any = member.network.about
-    store_model(out, state, categories, thresholds, model=about)
+    store_model(out, state, categories, thresholds, model=member.network.about)
     del predictions, truths  # or both splits' would be held at once
     observer.said(f"scoring {len(splits.test)} test pictures")
     predictions, truths = member.predict(splits.test)

@@ -13,6 +13,7 @@ from ada_segment.data.transforms import Resize
 from ada_segment.errors import ConfigError, RunError
 from ada_segment.panoptic.categories import Categories, Category
 from ada_segment.panoptic.merge import Thresholds
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.registry import build_model
 from ada_segment.population.run_folder import BEST
 from ada_segment.runs.settings_file import FILE_NAME as SETTINGS
@@ -29,7 +30,7 @@ class StoredModel:
     """A model ready for inference.
 
     Attributes:
-        network: the `PanopticModel` in evaluation mode, on `device`.
+        network: the model in evaluation mode, on `device`.
         categories: classes it was trained on.
         thresholds: merge thresholds tuned on its reward split.
         resize: brings a picture to the size it was trained at.
@@ -37,7 +38,7 @@ class StoredModel:
         autocast: makes the context of the precision that it was trained, rewarded and tuned in.
     """
 
-    network: Any
+    network: PanopticModel
     categories: Categories
     thresholds: Thresholds
     resize: Resize

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from ada_segment.errors import ConfigError
 from ada_segment.panoptic.calibration import SCORES, SOFT_IOUS, add_to
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.merge import Thresholds
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.quality import PanopticQuality
@@ -22,7 +22,7 @@ REWARDS = ("pq", "pq-tuned", "pq-soft")
 
 
 def predict_all(
-    model: Any,
+    model: PanopticModel,
     dataset: PanopticDataset,
     resize: Resize,
     *,
@@ -44,7 +44,7 @@ def predict_all(
 
 def predict_each(
     take: Callable[[list[Prediction], list[PanopticMap]], None],
-    model: Any,
+    model: PanopticModel,
     dataset: PanopticDataset,
     resize: Resize,
     *,
@@ -55,7 +55,7 @@ def predict_each(
     ranks: int = 1,
 ) -> None:
     """Give `take` the candidates and truths of one batch after the other; of every `ranks`-th picture from number
-    `rank` on, where several share them. `model` is a PanopticModel; its mode is put back."""
+    `rank` on, where several share them. The mode of `model` is put back."""
     was_training = model.training
     model.eval()
     try:

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ada_segment.data.sample import PanopticDataset
 from ada_segment.data.transforms import Resize, TrainTransform
 from ada_segment.errors import ConfigError
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.panoptic_map import PanopticMap
 from ada_segment.panoptic.prediction import Prediction
 from ada_segment.panoptic.registry import build_model
@@ -115,9 +116,9 @@ class PanopticMember:
             self.ema = AveragedModel(self.network, multi_avg_fn=_moving_mean(training.ema_decay), use_buffers=True)
 
     @property
-    def network(self) -> nn.Module:
+    def network(self) -> PanopticModel:
         """The model itself, without what Fabric wraps around it."""
-        network: nn.Module = self.model.module
+        network: PanopticModel = self.model.module
         return network
 
     def train(self, weights: Mapping[str, float], *, round: int, seed: int) -> dict[str, float]:

@@ -23,11 +23,10 @@ def equal(losses: Iterable[str]) -> FixedWeighting:
     return FixedWeighting(dict.fromkeys(losses, 1.0))
 
 
-FIXED = "fixed"
 # Parameters that are no settings.
 GIVEN = ("losses", "method")
 WEIGHTINGS: dict[str, Callable[..., Weighting]] = {
-    FIXED: equal,
+    "fixed": equal,
     "uncertainty": UncertaintyWeighting,
     "uw-so": SoftOptimalWeighting,
     "dwa": DynamicWeightAveraging,

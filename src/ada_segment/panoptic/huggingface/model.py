@@ -24,6 +24,7 @@ from ada_segment.panoptic.huggingface.library import transformers_for
 from ada_segment.panoptic.huggingface.pretrained import build_network, load_network
 from ada_segment.panoptic.huggingface.raw_losses import raw_losses
 from ada_segment.panoptic.huggingface.texts import Texts
+from ada_segment.panoptic.model import PanopticModel
 from ada_segment.panoptic.picture_batch import IMAGENET_MEAN, IMAGENET_STD
 from ada_segment.panoptic.prediction import Prediction, predict_by_shape
 from ada_segment.panoptic.settings import ModelSettings
@@ -33,7 +34,7 @@ IMAGENET = {"image_mean": list(IMAGENET_MEAN), "image_std": list(IMAGENET_STD)}
 PROCESSOR = "preprocessor_config.json"
 
 
-class HuggingFaceModel(nn.Module):
+class HuggingFaceModel(PanopticModel):
     """Mask2Former, MaskFormer, OneFormer, EoMT or DETR with masks.
 
     Args:

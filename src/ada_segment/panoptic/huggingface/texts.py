@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ada_segment.errors import ConfigError
 from ada_segment.panoptic.categories import Categories
 from ada_segment.panoptic.huggingface.library import transformers_for
 
@@ -24,7 +25,7 @@ class Texts(nn.Module):
             encoder that starts from random weights.
 
     Raises:
-        ConfigError: the folder's tokenizer cannot be read.
+        ConfigError: the folder's tokenizer tells no texts apart, as the library makes one where the files are missing.
     """
 
     task: Tensor
@@ -41,6 +42,11 @@ class Texts(nn.Module):
             tokenizer = transformers_for("OneFormer").AutoTokenizer.from_pretrained(folder, local_files_only=True)
             task = _tokens(tokenizer, [TASK], configuration.task_seq_len)
             tokens = _tokens(tokenizer, names, configuration.text_encoder_context_length)
+            if len(tokens.unique(dim=0)) < len(tokens):
+                raise ConfigError(
+                    f"{folder} has no tokenizer that tells the names of the classes apart; save the processor's there, "
+                    "too: AutoTokenizer.from_pretrained(MODEL).save_pretrained(FOLDER)"
+                )
         self.register_buffer("task", task)
         self.register_buffer("names", tokens)
 

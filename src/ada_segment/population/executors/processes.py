@@ -61,7 +61,6 @@ class _Worker:
     processes: list[SpawnProcess]
     connections: list[Connection]
     ready: int = 0
-    job: Job | None = None
     target: Path | None = None
     said: list[tuple[Outcome, str, bool] | None] | None = None
 
@@ -128,7 +127,7 @@ class ProcessCrew:
     def give(self, place: int, job: Job | None) -> None:
         worker = self._workers[place]
         source = self._files[id(job.state)][1] if job is not None else None
-        worker.job, worker.target, worker.said = job, self._new_file(), [None] * self._each
+        worker.target, worker.said = self._new_file(), [None] * self._each
         bare = replace(job, state={}) if job is not None else None
         for connection in worker.connections:
             with contextlib.suppress(OSError):  # a worker that is gone is found so by `wait`
