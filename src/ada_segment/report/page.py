@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ada_segment.report.colours import loss_styles
 from ada_segment.report.figure_data import shares
-from ada_segment.report.figure_files import inline_svg
 from ada_segment.report.figure_style import INK_OF_PAGE, LEGEND_ROWS
 from ada_segment.report.markup import Html, element, join, legend, table, track
 from ada_segment.report.numbers import Numbers
@@ -12,7 +11,7 @@ from ada_segment.report.page_answer import answer, page_head
 from ada_segment.report.page_examples import pictures
 from ada_segment.report.page_quality import quality
 from ada_segment.report.page_rounds import failures, rounds
-from ada_segment.report.page_shell import section, wrap
+from ada_segment.report.page_shell import section, shown, wrap
 from ada_segment.report.run_figures import draw_all
 from ada_segment.report.run_files import Run, read_pair
 from ada_segment.report.wording import relative
@@ -79,15 +78,7 @@ def _figures(run: Run, baseline: Run | None) -> Html:
     if len(run.history.losses) > LEGEND_ROWS:
         for name in ("weights", "controller"):
             captions[name] += " The lines that end farthest from the defaults stand out."
-    figures = [
-        element(
-            "figure",
-            element("h3", TITLES[name]),
-            Html(inline_svg(drawn[name], name=name, described=captions[name])),
-            element("figcaption", captions[name]),
-        )
-        for name in drawn
-    ]
+    figures = [shown(figure, name=name, title=TITLES[name], caption=captions[name]) for name, figure in drawn.items()]
     styles = loss_styles(run.history.losses)
     return join([element("h2", "How it went"), legend(styles), element("div", *figures, class_="figures")])
 

@@ -19,11 +19,11 @@ from ada_segment.report.arms import (
     pairs_measured,
 )
 from ada_segment.report.colours import loss_styles
-from ada_segment.report.figure_files import inline_svg, save_figures
+from ada_segment.report.figure_files import save_figures
 from ada_segment.report.figure_style import INK_OF_PAGE
-from ada_segment.report.markup import Html, element, html, join, legend, table
+from ada_segment.report.markup import Html, element, join, legend, table
 from ada_segment.report.numbers import DASH, Numbers
-from ada_segment.report.page_shell import section, wrap
+from ada_segment.report.page_shell import section, shown, wrap
 from ada_segment.report.run_files import Run, read_run
 from ada_segment.report.student import Estimate
 from ada_segment.report.wording import fine
@@ -138,13 +138,7 @@ def _figures(runs: Sequence[Run], arms: Sequence[Arm]) -> Html:
         titles[f"weights{place}"] = (f"Weights of {arm.name}", "Relative to the defaults, geometric mean of the runs.")
     drawn = draw_arms(runs, arms, legend=False, ink=INK_OF_PAGE)
     figures = {
-        name: element(
-            "figure",
-            element("h3", titles[name][0]),
-            Html(inline_svg(figure, name=name, described=str(html(titles[name][1])))),
-            element("figcaption", titles[name][1]),
-        )
-        for name, figure in drawn.items()
+        name: shown(figure, name=name, title=titles[name][0], caption=titles[name][1]) for name, figure in drawn.items()
     }
     weights = [figure for name, figure in figures.items() if name.startswith("weights")]
     others = [figure for name, figure in figures.items() if not name.startswith("weights")]

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from ada_segment.report.figure_files import inline_svg
 from ada_segment.report.markup import Html, element, html, join
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -42,3 +45,9 @@ def section(title: str, *parts: object) -> Html:
     """A heading and what belongs to it; nothing where there is nothing."""
     inside = join(parts)
     return join([element("h2", title), inside]) if inside else Html("")
+
+
+def shown(figure: Figure, *, name: str, title: str, caption: str) -> Html:
+    """A figure, drawn with `ink=INK_OF_PAGE`, between its title and its caption. name: see `inline_svg`."""
+    drawn = Html(inline_svg(figure, name=name, described=str(html(caption))))
+    return element("figure", element("h3", title), drawn, element("figcaption", caption))
