@@ -1,5 +1,6 @@
 """Settings: precedence, refusals, round trip."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,24 @@ def test_what_is_text_can_be_any_text_on_the_command_line(key: str, text: str) -
     else:
         assert parse_value(text, key) == text
     assert parse_value(yaml.safe_dump(text, default_style='"', width=10**6).strip(), key) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [("batch_size", "training.batch_size"), ("lr", "training.lr"), ("backbone", "model.backbone"), ("sede", "seed"),
+     ("members", "search.members"), ("size", "augmentation.size"), ("trainin", "training")],
+)  # fmt: skip
+def test_a_key_without_its_group_is_found_in_it(key: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=f"unknown setting {key}; the nearest is {re.escape(near)}$"):
+        resolve(flags={key: 1})
+
+
+@pytest.mark.parametrize("text", ["training: {lr: 0.002}\ntraining: {batch_size: 4}\n", "training: {lr: 1, lr: 2}\n"])
+def test_a_key_that_stands_twice_is_refused(text: str, tmp_path: Path) -> None:
+    """YAML's reader takes the last, and the rest would be lost without a word."""
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"mine\.yaml is no YAML: it has (training|lr) twice; write it once"):
+        resolve(file=tmp_path / "mine.yaml")
 
 
 def test_text_on_the_command_line_by_hand() -> None:

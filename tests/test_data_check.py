@@ -20,6 +20,7 @@ from made_data import colours as to_colours
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from ada_segment.data import check
 from ada_segment.data.check import check_file, check_folder, check_split
 from ada_segment.data.convert.label_mask import read_labels
 from ada_segment.data.layout import find_split
@@ -332,6 +333,23 @@ def test_no_json_whatever_makes_it_stumble(
     annotations, problems = check_split(files)
     if not any(problem.fatal for problem in problems):
         assert len(annotations.pictures) == 4
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named_and_the_rest_looked_at(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "panoptic_val" / "0001.png").unlink()
+    look = check.find_split
+
+    def find(folder: Path, split: str) -> Any:
+        if split == "train":
+            raise PermissionError(13, "Permission denied", str(folder / "panoptic_train"))
+        return look(folder, split)
+
+    monkeypatch.setattr(check, "find_split", find)
+    problems = {problem.kind: problem for problem in check_folder(folder)}
+    assert str(problems["unreadable folder"]).startswith(f"{folder}/panoptic_train cannot be looked into (Permission")
+    assert "missing PNG" in problems
 
 
 def test_all_faults_are_found_in_one_pass(folder: Path) -> None:

@@ -357,6 +357,17 @@ def test_runs_that_do_not_tell_their_seed_are_compared_without_pairs(tmp_path: P
     assert "no seed in common" in check_safe(render_arms_page(read(*runs))).text
 
 
+def test_small_differences_have_a_scale(tmp_path: Path) -> None:
+    runs = [made(tmp_path, strategy, 0) for strategy in ("default", "pbt", "random")]
+    for number, run in enumerate(runs):
+        metrics = json.loads((run / "metrics.json").read_text())
+        metrics["tuned"]["all"]["pq"] = 0.5 + 0.0005 * number
+        (run / "metrics.json").write_text(json.dumps(metrics))
+    figure = draw_arms(read(*runs), group_runs(read(*runs)))["differences"]
+    low, high = figure.axes[0].get_xlim()
+    assert len([tick for tick in figure.axes[0].get_xticks() if low <= tick <= high]) >= 3
+
+
 def test_a_mean_says_of_how_many_runs_it_is(tmp_path: Path) -> None:
     runs = [made(tmp_path, strategy, seed) for strategy in ("default", "pbt") for seed in (0, 1)]
     (runs[3] / "metrics.json").unlink()

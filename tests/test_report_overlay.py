@@ -71,8 +71,12 @@ def test_colours_are_those_of_class_and_instance_and_void_has_none() -> None:
     assert tuple(drawn[300, 100]) == colours[1]
     assert tuple(drawn[300, 500]) == instance_shade(colours[1], 1) != colours[1]
     assert tuple(drawn[500, 100]) == (100, 100, 100)
+    # Whatever the colours of the picture are: only its light is seen under those of the classes.
+    pictures = [np.full_like(image, value) for value in ([90, 0, 0], [0, 90, 0], [30, 30, 30])]
+    seen = [np.asarray(draw_overlay(one, PanopticMap(ids, segments), CATEGORIES, names=False)) for one in pictures]
+    assert all(np.abs(seen[0].astype(int) - other).max() <= 1 for other in seen[1:])
     clear = np.asarray(draw_overlay(image, PanopticMap(ids, segments), CATEGORIES, alpha=0.0, names=False))
-    assert tuple(clear[100, 100]) == (200, 100, 0)
+    assert tuple(clear[100, 100]) == (100, 100, 100)
 
 
 def test_borders_are_drawn_between_segments_alone() -> None:

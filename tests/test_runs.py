@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import yaml
 from journals import journal_of, without_times
 from PIL import Image
 from small_runs import Interrupts, arguments, small
+from toy_members import QuadraticMember
 
 from ada_segment.config import Settings, to_yaml
 from ada_segment.data.check import check_folder
@@ -25,6 +27,7 @@ from ada_segment.data.writing import write_scenes
 from ada_segment.errors import AdaSegmentError, ConfigError, DataError, RunError
 from ada_segment.panoptic.merge import merge
 from ada_segment.panoptic.quality import PanopticQuality
+from ada_segment.population.search import search
 from ada_segment.report.page import write_page
 from ada_segment.runs import prediction
 from ada_segment.runs.data import open_part
@@ -233,6 +236,27 @@ def test_a_run_folder_is_in_use_until_the_run_is_finished(
     assert seen == [tmp_path / "run"]
 
 
+def test_all_that_differs_on_a_resume_is_said_with_the_way_out(searched: Path, tmp_path: Path) -> None:
+    settings = read_settings(searched)
+    other = replace(settings, seed=9, training=replace(settings.training, lr=0.5, batch_size=2, momentum=0.1))
+    with pytest.raises(RunError, match=r"seed = .*, not 9; training\.batch_size = .*; training\.lr = .*, and 1 more"):
+        check_same(searched, other)
+    with pytest.raises(RunError, match=rf"\(--config {re.escape(str(searched))}/config\.yaml and no others\)"):
+        check_same(searched, other)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(RunError, match="holds images, but no run to go on with"):
+        run_search(settings, tmp_path, resume=True)
+
+
+def test_what_has_learned_no_controller_is_no_start_of_a_search(searched: Path, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(RunError, match=r"learned = .*bare: .*bare has learned no controller; name a run of"):
+        run_search(small(search__settings={"learned": str(tmp_path / "bare")}), tmp_path / "run")
+    for names in (f"{searched},", f",{searched}", f"{searched},,{searched}"):
+        with pytest.raises(ConfigError, match="has no name before or after one of its commas"):
+            run_search(small(search__weights=names, search__members=1), tmp_path / "run")
+
+
 def test_members_with_states_of_their_own_train(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_search(small(search__strategy="pbt", search__rounds=2), run)
@@ -300,6 +324,9 @@ def test_weights_for_a_training_that_do_not_fit_are_refused(searched: Path, tmp_
     refused(f"{searched},{tmp_path / 'none'}", "none.*is missing")
     (tmp_path / "empty").mkdir()
     refused(str(tmp_path / "empty"), "holds no run")
+    toy = QuadraticMember(names=("a", "b"))
+    search(lambda seed: toy, losses=toy.names, rounds=2, members=2, out=tmp_path / "other")
+    refused(str(tmp_path / "other"), f"weights = {tmp_path / 'other'}: .*has learned nothing about loss_")
 
 
 def test_what_is_held_compressed_gives_the_same_figures(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:

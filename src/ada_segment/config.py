@@ -5,7 +5,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
@@ -262,6 +262,15 @@ class _PlainLoader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+        for place, key in enumerate(keys):
+            if key in keys[:place]:  # of which YAML's reader takes the last
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"it has {key} twice; write it once", node.value[place][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
 
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
@@ -327,9 +336,21 @@ def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
     values = {}
     for key, value in tree.items():
         if key not in known:
-            raise ConfigError(f"unknown setting {path}{key}; the nearest is {path}{nearest(str(key), known)}")
+            within = [] if path else [one for one in _keys(kind) if one.endswith(f".{key}")]  # of which its group lacks
+            raise ConfigError(
+                f"unknown setting {path}{key}; the nearest is {' or '.join(within) or path + nearest(str(key), known)}"
+            )
         values[key] = _convert(value, hints[key], f"{path}{key}")
     return kind(**values)
+
+
+def _keys(kind: type[Any], path: str = "") -> Iterator[str]:
+    """All settings by dotted key."""
+    for name, hint in typing.get_type_hints(kind).items():
+        if is_dataclass(hint):
+            yield from _keys(typing.cast(type[Any], hint), f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
 
 
 def _convert(value: Any, hint: Any, key: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ada_segment.controller.base import Controller
 from ada_segment.controller.bayesian import BayesianController
 from ada_segment.controller.policy_gradient import PolicyGradientController
-from ada_segment.errors import LossError, RunError
+from ada_segment.errors import ConfigError, LossError, RunError
 from ada_segment.storage import load_state, read_about, save_state
 
 FILE_NAME = "controller.safetensors"
@@ -65,12 +65,15 @@ def load_controller(path: str | Path, *others: str | Path) -> Controller:
 
 def named(names: str | Path) -> tuple[str, ...]:
     """The controllers that a name stands for beside a path: one of `SHIPPED`, or those in a list with commas between
-    them; none where it is a path, with a comma in it or not."""
+    them; none where it is a path, with a comma in it or not. Raises ConfigError where one of a list is empty."""
     if isinstance(names, str) and names in SHIPPED:
         return (names,)
     if "," not in str(names) or Path(names).exists():
         return ()
-    return tuple(name.strip() for name in str(names).split(","))
+    found = tuple(name.strip() for name in str(names).split(","))
+    if not all(found):
+        raise ConfigError(f"{str(names)!r} has no name before or after one of its commas; write one there, or no comma")
+    return found
 
 
 def _pooled(paths: Sequence[str | Path]) -> Controller:

@@ -42,11 +42,16 @@ def check_folder(
     for split in splits:
         try:
             files = find_split(folder, split)
+            tally = Tally()
+            annotations, found = check_split(files, progress=progress, tally=tally)
         except FileError as error:
             problems.append(Problem.of(error, "missing folder"))
             continue
-        tally = Tally()
-        annotations, found = check_split(files, progress=progress, tally=tally)
+        except OSError as error:  # a folder that may not be looked into
+            message = f"cannot be looked into ({error.strerror})"
+            fix = "make it readable, and all folders in it"
+            problems.append(Problem(kind="unreadable folder", file=str(error.filename), message=message, fix=fix))
+            continue
         if tallies is not None:
             tallies[split] = tally
         problems += found

@@ -341,8 +341,12 @@ def strategy_state(path: Path) -> dict[str, Any]:
     return {}
 
 
-def refuse_used(path: Path) -> None:
+def refuse_used(path: Path, *, resume: bool = False) -> None:
     """Refuse a path at which a new run would overwrite something.
+
+    Args:
+        path: of the run folder.
+        resume: whether one is looked for there.
 
     Raises:
         RunError: it is a file, or a folder that holds more than settings and names of pictures.
@@ -350,6 +354,8 @@ def refuse_used(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file; name a folder for the run")
     if used := _used(path, ALLOWED_BEFORE):
+        if resume:
+            raise RunError(f"{path} holds {used[0]}, but no run to go on with; name the folder of the run")
         raise RunError(f"{path} exists already and holds {used[0]}; resume it, or name another folder for a new run")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ada_segment.report.arms import (
     MEASURES,
@@ -130,6 +131,7 @@ def _dots(
         axes.set_ylim(-0.6, len(names) - 0.4)
         axes.margins(x=0.1)
     axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(6))  # no rounds here, which are whole numbers
     return figure
 
 

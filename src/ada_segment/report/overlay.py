@@ -30,15 +30,15 @@ def draw_overlay(
     alpha: float = 0.55,
     names: bool = True,
 ) -> Image.Image:
-    """Draw the segments over the picture: stuff in one colour a class, each instance in its own shade, names inside.
+    """Draw the segments over the light of a picture: stuff in one colour a class, each instance in its own shade, names inside.
 
-    Void shows the picture without colour. A small picture is enlarged by an integer factor.
+    Void has no colour. A small picture is enlarged by an integer factor.
 
     Args:
         image: uint8, tensor [3, H, W] or array [H, W, 3], RGB.
         panoptic: map of the same H and W.
         categories: the classes of its segments.
-        alpha: how much of the colour is seen, from 0 (the picture alone) to 1.
+        alpha: how much of the colour is seen, from 0 (the light of the picture alone) to 1.
         names: whether class names are written where they fit.
 
     Returns:
@@ -59,9 +59,9 @@ def draw_overlay(
     owners = _owners(panoptic).repeat(factor, axis=0).repeat(factor, axis=1)
 
     colours = np.array([(0, 0, 0), *_shades(panoptic.segments, categories)], dtype=np.uint8)
+    # Of the picture its light alone: under colours of its own those of two classes may look alike, and one as several.
     light = picture.convert("L", (1 / 3, 1 / 3, 1 / 3, 0)).convert("RGB")
-    coloured = Image.blend(picture, Image.fromarray(colours[owners]), alpha)
-    # Void keeps its light and loses its colour.
+    coloured = Image.blend(light, Image.fromarray(colours[owners]), alpha)
     picture = Image.composite(coloured, light, Image.fromarray(owners != 0))
     picture.paste(PAPER, mask=Image.fromarray(_borders(owners, width=max(1, max(owners.shape) // 400))))
     if names:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ada_segment.config import SearchSettings, Settings
 from ada_segment.controller.stored import FILE_NAME as CONTROLLER
 from ada_segment.controller.stored import SHIPPED, load_controller, named
-from ada_segment.errors import ConfigError, RunError
+from ada_segment.errors import ConfigError, LossError, RunError
 from ada_segment.panoptic.registry import LossTable, loss_table
 from ada_segment.population.claim import claimed
 from ada_segment.population.journal import FILE_NAME as JOURNAL
@@ -68,16 +68,20 @@ def run_search(
     # The search does the same, but settings are written before it starts, and only those that it can work with.
     if not goes_on:
         _refuse_useless(settings)
-        strategy.start(
-            make_task(
-                list(losses.defaults),
-                settings.search.rounds,
-                settings.search.members,
-                defaults=losses.defaults,
-                groups=groups,
-                seed=settings.seed,
-            )
+        task = make_task(
+            list(losses.defaults),
+            settings.search.rounds,
+            settings.search.members,
+            defaults=losses.defaults,
+            groups=groups,
+            seed=settings.seed,
         )
+        try:
+            strategy.start(task)
+        except LossError as error:
+            if settings.search.weights is None:
+                raise
+            raise LossError(f"weights = {settings.search.weights}: {error}") from None
     place = place_of(settings)
     local = place.kind == LOCAL
     # With several devices for a member, each starts this command from its beginning; workers do that on their own.
@@ -86,7 +90,7 @@ def run_search(
     if not known and resume and (out / JOURNAL).is_file():
         raise RunError(f"{out} holds no {FILE_NAME}; resume it in the program that has started it")
     if not known and first:
-        refuse_used(out)
+        refuse_used(out, resume=resume)
     fabric.barrier()
     splits = open_data(settings)
     names = names_of(splits, settings.data)

@@ -77,15 +77,18 @@ def check_same(run: Path, settings: Settings) -> Settings:
         `WHERE_AND_HOW`.
 
     Raises:
-        RunError: names the first setting that differs, with both values.
+        RunError: names the settings that differ, up to three, with both values.
     """
     known = read_settings(run)
     stored, asked = flat(asdict(known)), flat(asdict(settings))
-    for key in sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW):
-        if comparable(key, stored.get(key)) != comparable(key, asked.get(key)):
-            raise RunError(
-                f"{run} was started with {key} = {stored.get(key)!r}, not {asked.get(key)!r}; "
-                f"resume it with its own settings, or name another folder"
-            )
+    keys = sorted((stored.keys() | asked.keys()) - WHERE_AND_HOW)
+    others = [key for key in keys if comparable(key, stored.get(key)) != comparable(key, asked.get(key))]
+    if others:
+        told = [f"{key} = {stored.get(key)!r}, not {asked.get(key)!r}" for key in others[:3]]
+        more = f", and {len(others) - 3} more otherwise" if len(others) > 3 else ""
+        raise RunError(
+            f"{run} was started with {'; '.join(told)}{more}; resume it with its own settings (--config "
+            f"{run / FILE_NAME} and no others), or name another folder"
+        )
     how = [key.removeprefix("search.") for key in WHERE_AND_HOW]
     return replace(known, search=replace(known.search, **{key: getattr(settings.search, key) for key in how}))

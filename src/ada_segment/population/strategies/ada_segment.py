@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from ada_segment.controller.exploration import directions, step_size
 from ada_segment.controller.luck import level_and_surpluses, persistence
 from ada_segment.controller.reward_model import BayesianSettings
 from ada_segment.controller.space import BOUND, LogWeights, Vector
-from ada_segment.controller.stored import load_controller, named
-from ada_segment.errors import ConfigError, LossError
+from ada_segment.controller.stored import FILE_NAME, SHIPPED, load_controller, named
+from ada_segment.errors import ConfigError, LossError, RunError
 from ada_segment.population.seeds import generator
 from ada_segment.population.strategies.base import Plan, Strategy, Task, Trial, Verdict, broadcast
 from ada_segment.values import above_zero, switches, whole, within
@@ -227,7 +228,14 @@ def _stored(names: str | None) -> BayesianController | None:
     """
     if names is None:
         return None
-    controller = load_controller(*(named(names) or (names,)))
+    sources = named(names) or (names,)
+    for source in sources:
+        if source not in SHIPPED and Path(source).is_dir() and not (Path(source) / FILE_NAME).exists():
+            raise RunError(
+                f"learned = {names}: {source} has learned no controller; name a run of `ada-segment search`, or "
+                f"{', '.join(SHIPPED)}"
+            )
+    controller = load_controller(*sources)
     if not isinstance(controller, BayesianController):
         raise ConfigError(f"learned = {names}: a search can begin with what ada-segment has learned only")
     return controller
