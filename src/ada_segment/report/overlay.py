@@ -30,7 +30,7 @@ def draw_overlay(
     alpha: float = 0.55,
     names: bool = True,
 ) -> Image.Image:
-    """Draw the segments over the light of a picture: stuff in one colour a class, each instance in its own shade, names inside.
+    """Draw the segments over a picture's light: stuff in one colour a class, things in a shade each, names inside.
 
     Void has no colour. A small picture is enlarged by an integer factor.
 
