@@ -757,7 +757,7 @@ def test_masks_drawn_upright_on_a_picture_that_is_stored_lying_are_explained(tmp
     done = convert_masks(tmp_path / "out", "train", **folders, categories=CATEGORIES)
     first = done.left_out.first["pictures left out"]
     assert "00.png has another size than" in first
-    assert "00.jpg, which is shown turned by viewers (EXIF orientation)" in first
+    assert "00.jpg, which is shown turned or mirrored by viewers (EXIF orientation)" in first
     assert "store the picture upright" in first
 
 
