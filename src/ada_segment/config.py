@@ -192,10 +192,7 @@ def parse_value(text: str, key: str = "") -> Any:
 
 def _is_text(key: str) -> bool:
     """Whether the setting of this dotted key is text."""
-    hint: Any = Settings
-    for part in key.split("."):
-        hint = typing.get_type_hints(hint).get(part) if is_dataclass(hint) else None
-    return hint in (str, str | None)
+    return dict(_hints(Settings)).get(key) in (str, str | None)
 
 
 def default_preset(source: str) -> str:
@@ -336,7 +333,8 @@ def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
     values = {}
     for key, value in tree.items():
         if key not in known:
-            within = [] if path else [one for one in _keys(kind) if one.endswith(f".{key}")]  # of which its group lacks
+            # Without its group, maybe.
+            within = [] if path else [one for one, _ in _hints(kind) if one.endswith(f".{key}")]
             raise ConfigError(
                 f"unknown setting {path}{key}; the nearest is {' or '.join(within) or path + nearest(str(key), known)}"
             )
@@ -344,13 +342,13 @@ def _build(kind: type[Any], tree: Mapping[str, Any], path: str) -> Any:
     return kind(**values)
 
 
-def _keys(kind: type[Any], path: str = "") -> Iterator[str]:
-    """All settings by dotted key."""
+def _hints(kind: type[Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The type of each setting, by dotted key."""
     for name, hint in typing.get_type_hints(kind).items():
         if is_dataclass(hint):
-            yield from _keys(typing.cast(type[Any], hint), f"{path}{name}.")
+            yield from _hints(typing.cast(type[Any], hint), f"{path}{name}.")
         else:
-            yield f"{path}{name}"
+            yield f"{path}{name}", hint
 
 
 def _convert(value: Any, hint: Any, key: str) -> Any:

@@ -170,6 +170,12 @@ class LossBalancer:
             "last": self.weights,
             "weighting": self.weighting.state_dict(),
             "journal": list(self.journal),
+            **self.epoch_so_far(),
+        }
+
+    def epoch_so_far(self) -> dict[str, Any]:
+        """That part of the state which each total changes, but for the last weights."""
+        return {
             "weights": dict(self._weights),
             "losses": dict(self._losses),
             "count": self._count,

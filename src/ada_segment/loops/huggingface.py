@@ -219,8 +219,7 @@ def _epochs_of(balancer: LossBalancer, monitor: str | None) -> Any:
                 self._end()
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            now = balancer.state_dict()
-            self.before = {key: now[key] for key in ("last", "weights", "losses", "count", "calls")}
+            self.before = {"last": balancer.weights, **balancer.epoch_so_far()}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             balancer.weighting.learn()
